@@ -1,6 +1,7 @@
 """Servers that tests start beside themselves: Mosquitto and the embedded broker as child processes on loopback."""
 
 import asyncio
+import hashlib
 import os
 import random
 import socket
@@ -85,6 +86,12 @@ def amqtt_command(port):
 
 _CACHE = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
 _BROKERS = Path(__file__).parent / "brokers"
+
+
+def built(script, folder, *sources):
+    """Where a script of scripts/ puts what it builds of these sources."""
+    text = b"".join((folder / source).read_bytes() for source in sources)
+    return _CACHE / "bin" / f"{script}-{hashlib.sha256(text).hexdigest()[:12]}"
 
 
 def mochi_command(folder, port, **limits):

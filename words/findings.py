@@ -46,7 +46,7 @@ def finding_part(
     if part != "says":
         return say(f"advice.{rule}.{part}", lang)
     values = {name: _figure(rule, name, value, lang) for name, value in figures.items()}
-    values |= {name: _name(name, value, lang) for name, value in names.items()}
+    values |= {name: _name(name, value, lang, values) for name, value in names.items()}
     text = say(f"advice.{rule}.says", lang, **values, key=" ".join(key))
     return " ".join(text.split()).replace(" :", ":").replace(" ;", ";").replace(" .", ".").replace(" ,", ",")
 
@@ -78,7 +78,7 @@ def _figure(rule: str, name: str, value: float, lang: str) -> str:
     return number(value, lang, _DIGITS.get(name, 1))
 
 
-def _name(name: str, value: str, lang: str) -> str:
+def _name(name: str, value: str, lang: str, values: Mapping[str, str]) -> str:
     if name in ("slot", "answer", "shape", "verdict") and f"advice_{name}.{value}" in catalogue():
-        return say(f"advice_{name}.{value}", lang)
+        return say(f"advice_{name}.{value}", lang, **values)
     return value

@@ -131,10 +131,18 @@ class Announcements:
 def _shortened(status: Status) -> Iterator[Status]:
     """The status, then without what only describes the gateway's condition, then with what delivery needs."""
     yield status
-    yield status.model_copy(update={"health": {}, "link": status.link[:1], "notices": status.notices[:1]})
     yield status.model_copy(
-        update={"health": {}, "link": [], "devices": {}, "clock": None, "trouble": "", "declared": {}, "notices": []}
+        update={"health": {}, "link": status.link[:1], "notices": status.notices[:1], "faults": status.faults[:1]}
     )
+    described: dict[str, object] = {
+        "link": [],
+        "devices": {},
+        "faults": [],
+        "counters": [],
+        "declared": {},
+        "notices": [],
+    }
+    yield status.model_copy(update=described | {"health": {}, "clock": None, "trouble": ""})
 
 
 def _summary(item: LiveMachine) -> tuple[object, ...]:

@@ -48,12 +48,12 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
     from center.database import findings as database
     from center.model.viewer import EVERYTHING
     from center.queries.question import sites_of
-    from center.runtime.advice.night import night_of, run_nights, zone_of_center
+    from center.runtime.advice.night import night_of, run_nights
 
     state, engine = center.state, database.open_findings(center.settings.database_url)
     try:
         sites = sites_of(state, EVERYTHING, site)
-        night_ns = night_of(state.now_ns(), zone_of_center(state))
+        night_ns = night_of(state.now_ns(), state.zone)
 
         def on_machine(machine: str, done: int, total: int) -> bool:
             report(machine, done, total)

@@ -102,8 +102,9 @@ class Arrived(NamedTuple):
 class _SubscribeDeadline:
     """Ends a client's connection if its subscriptions are not answered in time."""
 
-    def __init__(self, client: paho.Client, health: CenterHealth) -> None:
-        self._client, self._health = client, health
+    def __init__(self, client: paho.Client, health: CenterHealth, ending: Callable[[], None]) -> None:
+        """ending: told before, so that the end of this connection is not taken for the broker's answer to a packet."""
+        self._client, self._health, self._ending = client, health, ending
         self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
@@ -122,6 +123,7 @@ class _SubscribeDeadline:
         self._health.count("subscriptions_unanswered")
         why = f"it did not answer SUBSCRIBE within {SUBACK_S:.0f} s: check the account's access rules, or restart it"
         self._health.set_condition("broker", f"lost: {why}")
+        self._ending()
         self._client.disconnect()  # the next client connects anew
 
 
@@ -191,7 +193,7 @@ class BrokerSession:
             client.username_pw_set(self._broker.username, self._password)
         if self._context:
             client.tls_set_context(self._context)
-        self._deadline = _SubscribeDeadline(client, self._health)
+        self._deadline = _SubscribeDeadline(client, self._health, self.own.end)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = lambda *_: self._health.set_condition("broker", "unreachable")
@@ -230,7 +232,7 @@ class BrokerSession:
             else:
                 self._health.set_condition("broker", f"refused: {reason}")
             return
-        client.drop_out_messages()  # of the session before: a clean one has none, and moquette cannot bear them
+        client.drop_out_messages()  # of the session before: a clean one has none
         limits = limits_of(properties)
         if self._probing or limits != self.limits:
             self._probing, self.limits = False, limits

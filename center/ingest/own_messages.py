@@ -111,7 +111,7 @@ class OwnMessages:
 
     def _send_later(self) -> None:
         """Some brokers never acknowledge what their access rules refuse; that holds up nothing for long."""
-        if self._later is None or not self._later.is_alive():
+        if self._later is None or not self._later.is_alive() or self._later is threading.current_thread():
             self._later = threading.Timer(PROOF_S, self.send)
             self._later.daemon = True
             self._later.start()

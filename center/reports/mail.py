@@ -68,7 +68,7 @@ def send(settings: MailModel, message: EmailMessage) -> None:
     """Hands one mail to the server, which has it when this returns. Raises `MailRefused`, `MailNotTaken` or `NoMailServer`."""
     try:
         with _connected(settings) as server:
-            server.send_message(message)
+            _hand_over(server, message)
     except smtplib.SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()))
         _refuse(code, said)
@@ -78,6 +78,14 @@ def send(settings: MailModel, message: EmailMessage) -> None:
         raise NoMailServer(_text(error.smtp_code, error.smtp_error)) from error
     except (smtplib.SMTPException, OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
         raise NoMailServer(f"{settings.server}: {error or type(error).__name__}"[:300]) from error
+
+
+def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
+    """An address that this server cannot write says nothing about other mails."""
+    try:
+        server.send_message(message)
+    except (smtplib.SMTPNotSupportedError, UnicodeError) as error:
+        raise MailRefused(f"{message['To']}: {error}"[:300]) from error
 
 
 def _refuse(code: int, said: bytes | str) -> None:

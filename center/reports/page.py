@@ -47,7 +47,7 @@ def _page(center: CenterState, request: Request, viewer: Viewer, site: str) -> H
     try:
         answer = report(center, question) if not mistake else None
     except BadQuestion as error:
-        mistake = say("report.cannot", lang, detail=error)
+        mistake = str(error)
     details = queries.site(center, viewer, site)
     crumbs = el(
         "nav", el("a", say("console.fleet", lang), href=outside("/")), el("span", "›"), el("span", named(details["name"], lang, site)),
@@ -60,7 +60,7 @@ def _page(center: CenterState, request: Request, viewer: Viewer, site: str) -> H
             crumbs,
             el("div", el("h1", title), cls="admin-head"),
             chooser,
-            notice(mistake, "bad"),
+            notice(say("report.cannot", lang, detail=mistake), "bad"),
         )
         return document(center, viewer, lang, title, *content, status=422)
     shown = sheet(answer, lang)
@@ -86,7 +86,7 @@ def _question(viewer: Viewer, site: str, asked: Mapping[str, str]) -> tuple[Repo
     try:
         return replace(question, day=date.fromisoformat(asked["date"]) if asked.get("date") else None), ""
     except ValueError:
-        return question, asked["date"][:40]
+        return question, f"date: {asked['date'][:40]!r}"
 
 
 def _address(site: str, **chosen: str) -> str:

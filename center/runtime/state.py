@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Final
 
 from center.contract.ledger import Changes, HoldsLedger, Ledger, LedgerSnapshot, SharedLedger, new_generation
@@ -56,6 +57,13 @@ class CenterState:
     language: str = "vi"
     keep_values_ns: int = KEEP_VALUES_NS
     said_targets: SaidTargets = field(default_factory=SaidTargets)
+
+    @property
+    def zone(self) -> tzinfo:
+        """That of the first site that has one; UTC without any."""
+        sites = self.ledger_cache.sites
+        revisions = (sites.current(site) for site in sites.ids())
+        return next((item.zone for item in revisions if item is not None), UTC)
 
     def open_from_ns(self) -> int:
         """Rows of earlier minutes are late and refused; 0 if none ever are [ns UTC]."""

@@ -67,7 +67,7 @@ def test_a_refusal_is_short():
     frame = with_crc(bytes([1, 0x83, 2]))
     assert frame_size(frame[:3], 1, "holding", 5) == len(frame)
     with pytest.raises(ExceptionResponse, match="holding 7-11: illegal data address") as caught:
-        response_values(frame, AskedRange(17, "holding", 7, 5))
+        response_values(frame, AskedRange(1, "holding", 7, 5))
     assert caught.value.code == 2
 
 

@@ -3,7 +3,6 @@ everything that was sent to them.
 """
 
 import asyncio
-import hashlib
 import os
 import shutil
 import struct
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 from recording import modbus_functions, recording
 from rounds import LOST_AND_BACK, driven, listen, open_device, open_devices, said
-from servers import free_port, until
+from servers import built, free_port, until
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
@@ -28,7 +27,6 @@ from adapters.modbus.service.scan import ScanPlan, scan
 from oee.model.states import Quality
 
 PEERS = Path(__file__).with_name("modbus_peers")
-CACHE = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
 UNIT, OTHER, ABSENT = 17, 3, 99
 HELD, BITS = 500, 2000
 CODES = {
@@ -87,10 +85,9 @@ class Make:
 
 
 def makes():
-    text = b"".join((PEERS / "java" / name).read_bytes() for name in ("src/main/java/Peer.java", "pom.xml"))
-    java = CACHE / "bin" / f"modbus-peers-{hashlib.sha256(text).hexdigest()[:12]}"
+    java = built("modbus-peers", PEERS / "java", "src/main/java/Peer.java", "pom.xml")
     run_java = ["java", "-cp", f"{java}/classes{os.pathsep}{java}/dependency/*", "Peer"]
-    built, why = java.exists() and shutil.which("java"), "scripts/peer-modbus builds it"
+    there, why = java.exists() and shutil.which("java"), "scripts/peer-modbus builds it"
     python = [sys.executable, str(PEERS / "modbus_makes.py")]
     return {
         "libmodbus": Make([], absent=None),
@@ -98,8 +95,8 @@ def makes():
         "modbus-tk": Make([*python, "modbus-tk"]),
         "uModbus": Make([*python, "uModbus"], absent="illegal_address"),
         "pyModbusTCP": Make([*python, "pyModbusTCP"], absent=None),
-        "j2mod": Make([*run_java, "j2mod"] if built else None, why, absent="illegal_address", codes=(2,)),
-        "digitalpetri": Make([*run_java, "digitalpetri"] if built else None, why),
+        "j2mod": Make([*run_java, "j2mod"] if there else None, why, absent="illegal_address", codes=(2,)),
+        "digitalpetri": Make([*run_java, "digitalpetri"] if there else None, why),
     }
 
 

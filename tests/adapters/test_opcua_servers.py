@@ -1,7 +1,6 @@
 """The OPC UA adapter against servers of several makes: the same promises with each, over real sockets."""
 
 import asyncio
-import hashlib
 import os
 import shutil
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from opcua_plant import NODE_SERVER, SERVER, device, gathered, has_node_opcua, node_modules, until_lost, until_value
-from servers import free_port
+from servers import built, free_port
 
 import adapters.opcua.adapter as adapter_module
 from adapters.browsing import Walk
@@ -27,7 +26,6 @@ from adapters.opcua.service.diagnose import diagnose
 from oee.model.states import Quality
 
 PEERS = Path(__file__).with_name("opcua_peers")
-CACHE = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
 ASYNCUA = (
     "import asyncio, sys; sys.path.append(sys.argv[1]); from opcua_server import main; "
     "asyncio.run(main(int(sys.argv[2]), 0, 0.0, ''))"
@@ -52,16 +50,10 @@ class Make:
     environment: dict[str, str] | None = None
 
 
-def built(script, *sources):
-    """Where a script of scripts/ puts what it builds of these sources."""
-    text = b"".join((PEERS / source).read_bytes() for source in sources)
-    return CACHE / "bin" / f"{script}-{hashlib.sha256(text).hexdigest()[:12]}"
-
-
 def makes():
-    gopcua = built("gopcua", "gopcua/main.go", "gopcua/go.mod")
-    rust = built("async-opcua", "async_opcua/src/main.rs", "async_opcua/Cargo.toml")
-    milo = built("milo", "milo/src/main/java/Peer.java", "milo/pom.xml")
+    gopcua = built("gopcua", PEERS, "gopcua/main.go", "gopcua/go.mod")
+    rust = built("async-opcua", PEERS, "async_opcua/src/main.rs", "async_opcua/Cargo.toml")
+    milo = built("milo", PEERS, "milo/src/main/java/Peer.java", "milo/pom.xml")
     java = ["java", "-cp", f"{milo}/classes{os.pathsep}{milo}/dependency/*", "Peer"]
     node = ["node", str(NODE_SERVER), "PORT", "FOLDER", '{"more": 300}']
     return {

@@ -6,16 +6,8 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from andon_agent import answers, served
-from playwright.sync_api import sync_playwright
 from servers import PATIENCE_S
 
-QUIET = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 SIZES = {"phone": (390, 844), "tablet": (800, 1280), "wall": (1920, 1080)}
 LANGUAGES = ("vi", "en")
 _LINE = {"line": "dap", "state": [{"when": "plc.run", "is": "running"}, {"is": "unplanned_stop"}]}
@@ -72,15 +64,6 @@ def shop(folder, **more):
             thread.run(context.__aexit__(None, None, None))
     finally:
         thread.end()
-
-
-@contextmanager
-def chromium():
-    """A browser."""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield browser
-        browser.close()
 
 
 class Tablets:

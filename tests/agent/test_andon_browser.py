@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 from andon_agent import Page, answers, process, site_file
-from andon_browser import LANGUAGES, SHOP, SIZES, Loop, Tablets, chromium, shop
+from andon_browser import LANGUAGES, SHOP, SIZES, Loop, Tablets, shop
+from browser import chromium
 from edge_plc import Plc
 from playwright.sync_api import expect
 from servers import PATIENCE_S, eventually, free_port
@@ -16,7 +17,6 @@ from servers import PATIENCE_S, eventually, free_port
 from words import say
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=PATIENCE_S * 1000)
 SHEETS = {
     "reason": [".question"], "count": ["[data-act=count]"], "call": ["[data-act=call]"], "planned": ["[data-act=planned]"],
     "product": ["[data-act=product]"], "order": ["[data-act=order]"], "note": ["[data-act=note]"],
@@ -342,11 +342,13 @@ def killable(folder, thread):
         thread.run(answers(page))
         return child
 
-    yield f"http://127.0.0.1:{port}", start
-    for context in running:
-        thread.run(context.__aexit__(None, None, None))
-    thread.run(page.client.aclose())
-    thread.run(device.stop())
+    try:
+        yield f"http://127.0.0.1:{port}", start
+    finally:
+        for context in running:
+            thread.run(context.__aexit__(None, None, None))
+        thread.run(page.client.aclose())
+        thread.run(device.stop())
 
 
 @pytest.mark.slow

@@ -13,10 +13,12 @@ from test_uplink import FAST, Gateway, Proxy, running
 
 from agent.outbox.dividing import Indivisible, divide
 from agent.store.outbox_thread import all_streams
+from agent.uplink.announcements import _shortened
 from agent.uplink.mqtt import session
 from agent.uplink.mqtt.session import MQTT311
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS
-from wire.bodies import DIVIDED, LiveMachine
+from wire.bodies import DIVIDED, CounterStep, DeviceFault, LiveMachine, Status
+from wire.envelope import pack_message
 from wire.value_buffer import ValueBuffer
 from wire.values import read_values_body, values_bodies
 
@@ -174,6 +176,16 @@ async def test_a_status_that_is_too_large_is_shortened_and_a_live_is_told(tmp_pa
             assert (trouble.code, trouble.values["kind"]) == ("too_large_named", "live")
             assert gateway.uplink.connected
             assert gateway.health.snapshot()["uplink_connects"] == 1
+
+
+def test_the_shortest_status_has_what_delivery_needs_and_nothing_else():
+    """However much is wrong with devices and counters."""
+    faults = [DeviceFault(device=f"d{n}", code="peer_silent", tags=["a"] * 6) for n in range(50)]
+    steps = [CounterStep(machine="m", role="total", at_ns=n, kind="jump", old=1, new=2) for n in range(20)]
+    told = Status(online=True, at_ns=1, marks={"s": 9}, faults=faults, counters=steps)
+    sizes = [len(pack_message(status)) for status in _shortened(told)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < len(pack_message(Status(online=True, at_ns=1))) + 100
 
 
 async def test_a_live_that_a_silent_broker_does_not_take_is_found_out(tmp_path):

@@ -166,7 +166,7 @@ def test_rejects_without_times_are_those_of_the_shift_so_far(stopped, monkeypatc
 
 
 def test_more_rejects_than_pieces_are_doubted_before_they_count(stopped, monkeypatch):
-    """C4: a negative quality is asked about when it is entered, in the reader's language and with its cure."""
+    """A negative quality is asked about when it is entered, in the reader's language and with its cure."""
     monkeypatch.setattr("time.time_ns", lambda: T0 + SECONDS * 10**9)
     hour = ("declare", stopped, "m", "rejects", "90000", "--from", iso(0), "--to", iso(3600))
     told = nhip_says(*hour, "--lang", "en", code=1)

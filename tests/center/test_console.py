@@ -9,22 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from browser import chromium as started_chromium
 from console_plant import EVIL, EVIL_IMAGE
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from servers import PATIENCE_S, eventually
 
 from center.console.draw.goals import signed
 from words import duration, number, percent, say
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=PATIENCE_S * 1000)
-QUIET = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 MACHINE = "/machine/van-long/press-2"
 LANGUAGES = ("vi", "en")
 
@@ -61,10 +54,8 @@ def plant(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield browser
-        browser.close()
+    with started_chromium() as found:
+        yield found
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from accounts_plant import cookie
+from browser import chromium as started_chromium
 from console_plant import PASSWORD
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from servers import PATIENCE_S, eventually
-from test_console import QUIET
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -22,7 +22,6 @@ from center.accounts.schema import open_accounts
 from words import percent, say
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=PATIENCE_S * 1000)
 FOREIGN = {
     "lan": r"hoa-binh|Hoa Binh|Hòa Bình|sew-3|cut-1|Sewing",
     "hung": r"van-long|Van Long|Vân Long|press-|inj-|Press",
@@ -55,10 +54,8 @@ def engine(plant):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield browser
-        browser.close()
+    with started_chromium() as found:
+        yield found
 
 
 @pytest.fixture
@@ -211,18 +208,19 @@ def test_no_page_shows_what_is_another_s(plant, engine, name):
 
 
 def test_engineers_set_targets_and_a_factory_reads_them(plant, engine):
-    form = {"place": "/sew-3", "kind": "oee", "value": "61", "product": "", "since": ""}
-    for name, site, status in (
-        ("lan", "hoa-binh", 404),
-        ("lan", "van-long", 404),
-        ("hung", "hoa-binh", 403),
-        ("hoa", "hoa-binh", 200),
+    form = {"kind": "oee", "value": "61", "product": "", "since": ""}
+    for name, site, place, status in (
+        ("lan", "hoa-binh", "/sew-3", 404),
+        ("lan", "van-long", "/sew-3", 404),
+        ("lan", "van-long", "/press-2", 200),
+        ("hung", "hoa-binh", "/sew-3", 403),
+        ("hoa", "hoa-binh", "/sew-3", 200),
     ):
-        user = people.check_password(engine, name, PASSWORD)
-        held = cookie(engine, sessions.open_session(engine, time.time_ns(), Actor("test"), user))
-        answer = ask(plant, "POST", f"/targets/{site}", headers=held | {"Accept": "text/html"}, data=form)
-        assert answer.status_code == status, (name, site, answer.text)
-    page = ask(plant, "GET", "/targets/hoa-binh", headers=held | {"Cookie": _cookie_of(engine, "hung")}).text
+        headers = {"Cookie": _cookie_of(engine, name), "Accept": "text/html"}
+        answer = ask(plant, "POST", f"/targets/{site}", headers=headers, data=form | {"place": place})
+        assert answer.status_code == status, (name, site, place, answer.text)
+    reader = {"Cookie": _cookie_of(engine, "hung"), "Accept": "text/html"}
+    page = ask(plant, "GET", "/targets/hoa-binh", headers=reader).text
     assert percent(0.61, "vi") in page
     assert 'action="/targets/' not in page, "a factory's own targets stand in its site file"
     assert ask(plant, "GET", "/report/hoa-binh", headers={"Cookie": _cookie_of(engine, "hung")}).status_code == 200

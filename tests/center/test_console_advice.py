@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from advice_plant import SITE, fill, opened
+from browser import chromium as started_chromium
 from histories import NULL, PLANTED, START_NS, ZONE, history
 from markupsafe import escape
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from servers import PATIENCE_S, eventually
 
 from center.api.findings.answers import detail, finding
@@ -26,7 +27,6 @@ from oee.advice.life import FindingRecord
 from words import LANGUAGES
 
 EVIL = "<script>window.broken = 1</script>"
-expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,8 @@ def test_a_plot_stays_within_its_frame():
     assert "<b>" not in drawn
     assert 'data-tip="&lt;"' in drawn
     assert plot([])
+    nothing = plot([PlotMark(0, 0), PlotMark(1, 0)], columns=True)
+    assert re.findall(r"height:([\d.]+)%", nothing) == ["0.00", "0.00"]
 
 
 def test_a_finding_of_an_unknown_machine_has_a_page(center):
@@ -128,10 +130,8 @@ def url(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as play:
-        made = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield made
-        made.close()
+    with started_chromium() as found:
+        yield found
 
 
 @pytest.mark.browser

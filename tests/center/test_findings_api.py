@@ -3,7 +3,6 @@
 import asyncio
 import json
 from dataclasses import replace
-from functools import partial
 
 import httpx
 import pytest
@@ -16,7 +15,6 @@ import nhip
 from center.accounts import audit
 from center.api.findings.answers import at_constraint, findings
 from center.contract.ledger import Changes
-from center.database import findings as database
 from center.database.declarations import open_declarations
 from center.database.findings import advance, kept_findings, open_findings
 from center.ingest.declaration_sender import DeclarationSender
@@ -218,14 +216,6 @@ def test_the_command_shows_what_a_running_center_found(plant, monkeypatch):
     assert asked == [f"/findings?site={SITE}"]
     assert "Đã xác nhận" in shown.output
     assert CliRunner().invoke(nhip.main, ["advice", "http://127.0.0.1:9", "x", "--lang", "vi"]).exit_code == 1
-
-
-def test_an_interrupted_command_keeps_what_it_saw(tmp_path):
-    plant = Plant(tmp_path)
-    kept = partial(database.looked_at, plant.engine, END_NS)
-    assert run_night(plant.center, plant.engine, END_NS, lambda _machine, done, _of: done < 1) is not None
-    assert kept() == {(SITE, "m-1")}
-    plant.center.store.close()
 
 
 def test_a_finding_of_a_machine_that_is_retired_is_not_told(tmp_path):

@@ -11,11 +11,11 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
+from browser import chromium as started_chromium
 from center_plant import child
 from certificates import Authority
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from servers import PATIENCE_S, free_port
-from test_console import QUIET
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from whole_center import Center
@@ -126,10 +126,8 @@ def shown(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield browser
-        browser.close()
+    with started_chromium() as found:
+        yield found
 
 
 class Seen:

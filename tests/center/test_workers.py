@@ -207,7 +207,7 @@ def test_one_that_does_everything_does_it_alone(tmp_path, port, processes):
     database = postgres().database()
     alone = processes(_file(tmp_path, port, "all", database)).up()
     other = processes(_file(tmp_path, port, "ingest", database))
-    assert b"cannot run beside it" in other.child.stderr.readline()
+    assert b"role ingest, console cannot run beside it" in other.child.stderr.readline()
     assert alone.end(signal.SIGTERM) == 0
     other.up()
 

@@ -227,7 +227,7 @@ def found_in(result):
 
 
 def test_a_fault_is_judged_with_the_standing_around_it(recorded):
-    """C6: a breakdown of 3 min between minor stops of 6.5 min gave an availability of .94."""
+    """A breakdown of 3 min between minor stops of 6.5 min gave an availability of .94."""
     result = recorded(FAULT)
     assert found_in(result) == [("07:10:00", 570, "breakdown", "jam")]
     assert result.row["mttr_s"] == 570

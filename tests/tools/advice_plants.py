@@ -1,7 +1,6 @@
 """Plants with one fault each, for `test_check_advice.py`: a plant opens real servers and yields the site's settings."""
 
 import asyncio
-import hashlib
 import os
 import pty
 import socket
@@ -18,7 +17,7 @@ from pathlib import Path
 import uvicorn
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
-from servers import eventually, free_port
+from servers import built, eventually, free_port
 from tools_plant import converter, in_background, libmodbus_unit, make_server_certificate, modbus, running, serial_line
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -405,11 +404,7 @@ def modbus_tcp_server(**settings):
 
 
 _GO = Path(__file__).parents[1] / "adapters" / "opcua_peers" / "gopcua"
-GOPCUA = (
-    Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
-    / "bin"
-    / f"gopcua-{hashlib.sha256(b''.join((_GO / name).read_bytes() for name in ('main.go', 'go.mod'))).hexdigest()[:12]}"
-)
+GOPCUA = built("gopcua", _GO, "main.go", "go.mod")
 
 
 def gopcua_by_name():

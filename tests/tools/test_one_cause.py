@@ -7,6 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from advice_plants import site_of, tcp_device
 from servers import free_port
 from tools_plant import driven, listen, modbus, run, write_yaml
 
@@ -30,11 +31,7 @@ TAGS = {"near": {"holding": 5}, "far": {"holding": 300}}
 
 
 def site(tmp_path, port, tags, timeout="20s"):
-    device = {"kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "unit": 3, "every": "50ms", "timeout": timeout,
-              "tags": tags}  # fmt: skip
-    shifts = [{"name": "A", "days": "daily", "from": "00:00", "to": "24:00"}]
-    data = {"site": "x", "timezone": "Asia/Ho_Chi_Minh", "devices": {"plc": device}, "shifts": shifts}
-    return write_yaml(tmp_path / "site.yaml", data)
+    return write_yaml(tmp_path / "site.yaml", site_of({"plc": tcp_device(port, tags=tags, timeout=timeout)}))
 
 
 async def watched(path, tmp_path):

@@ -1,6 +1,7 @@
 """What rows say about a tag: pure, so that every fault of the dictionary can be made here."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,13 @@ def codes(device, use=UNUSED, facts=FACTS):
 )
 def test_values_and_how_they_move(values, use, expected):
     assert codes(seen(values), use) == expected
+
+
+def test_a_node_that_gives_now_this_kind_and_now_that_is_judged_by_its_last_value():
+    """Nobody puts its bytes in order, so nothing is asked about its steps."""
+    plain = replace(FACTS, word_order=False, byte_order=False)
+    assert codes(seen([1.5, 2]), facts=plain) == []
+    assert codes(seen(["two", 2]), facts=plain) == []
 
 
 def test_quality_age_and_clocks():

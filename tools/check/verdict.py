@@ -171,6 +171,8 @@ def _implausible(value: Any, good: Sequence[Row], facts: TagDescription, use: Us
 
 def _swapped(value: Any, good: Sequence[Row], facts: TagDescription, use: Use) -> list[Fault]:
     """What the steps of an integer say about the order of its bytes: a count moves by little."""
+    if not (facts.word_order or facts.byte_order):
+        return []
     steps = [other.value - one.value for one, other in pairwise(good) if other.value != one.value]
     smallest = gcd(*steps)
     if facts.word_order and steps:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -135,8 +134,8 @@ def findings(
     untrusted = [
         _untrusted(center, item) for item in trusts if item.why_not and _is_there(center, item.site, item.machine)
     ]
-    zone = zone_of(center, viewer, rows[0]["site"]) if rows else ZoneInfo("UTC")
-    return {"night": None if night_ns is None else iso(night_ns, zone), "rows": rows, "untrusted": untrusted}
+    night = None if night_ns is None else iso(night_ns, center.zone)
+    return {"night": night, "rows": rows, "untrusted": untrusted}
 
 
 def _is_there(center: CenterState, site: str, machine: str) -> bool:

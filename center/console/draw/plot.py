@@ -57,7 +57,7 @@ def plot(
         return (x - low_x) / (high_x - low_x) if high_x > low_x else 0.5
 
     def at_y(y: float) -> float:
-        return (y - low_y) / (high_y - low_y) if high_y > low_y else 0.5
+        return (y - low_y) / (high_y - low_y) if high_y > low_y else 0.0
 
     inside: list[Markup] = []
     if low_y < 0:

@@ -4,10 +4,11 @@ The center sets the clock, and its beat, with every refresh. `console.js` watche
 whole picture says that it is cut off, and how old it is.
 """
 
+import json
 from collections.abc import Callable
 from datetime import tzinfo
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from nicegui import ui
 
@@ -38,5 +39,7 @@ def add_clock(visit: frame.Visit, zone: tzinfo) -> Callable[[], None]:
 def turn_pages(address_of: Callable[[int], str], shown: int, parts: int) -> None:
     """Goes on to the next part every 20 s, and from the last to the first."""
     if parts > 1:
-        following: Any = address_of(shown % parts + 1)
-        ui.timer(_TURN_EVERY_S, lambda: ui.navigate.to(following), once=True)
+        script = (
+            f"location.assign({json.dumps(address_of(shown % parts + 1))})"  # the address has the root path already
+        )
+        ui.timer(_TURN_EVERY_S, lambda: ui.run_javascript(script), once=True)

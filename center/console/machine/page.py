@@ -216,8 +216,9 @@ def _dates(page: _Page) -> None:
     async def choose(end: str, event: events.GenericEventArguments) -> None:
         page.dates[end] = str(event.args or "")
         first, last = page.dates["first"] or page.dates["last"], page.dates["last"] or page.dates["first"]
-        if first:
-            await _select(page, windows.view(windows.DATES, page.view.bucket, first, last))
+        view = windows.view(windows.DATES, page.view.bucket, first, last)
+        if view.span == windows.DATES:  # else a year is still being typed
+            await _select(page, view)
 
     with ui.element("div").classes("dates"):
         for end in ("first", "last"):

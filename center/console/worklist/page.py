@@ -16,7 +16,7 @@ from center.console.delivery.cards import troubles
 from center.console.document import document
 from center.console.draw import time_labels
 from center.console.draw.markup import el, join
-from center.console.draw.names import named
+from center.console.draw.names import delivery_page, named
 from center.console.worklist import rows as work
 from center.model.viewer import Viewer
 from center.queries import gateways as gateway_queries
@@ -64,9 +64,8 @@ def site_work(
 
 def _site_work(center: CenterState, viewer: Viewer, site: str, lang: str, *, may_declare: bool) -> Iterator[work.Work]:
     zone, now_ns = zone_of(center, viewer, site), center.now_ns()
-    delivery = outside(f"/delivery?{urlencode({'site': site})}")
     boxes = gateway_queries.gateways(center, viewer, site)
-    yield from work.gateway_work(boxes, lambda row: troubles(row, zone, lang), delivery, lang)
+    yield from work.gateway_work(boxes, lambda row: troubles(row, zone, lang), delivery_page(site), lang)
     machines = work.machines_of(queries.machines(center, viewer, site), lang, may_declare=may_declare)
     if not machines:
         return

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from center.database import findings
-from center.runtime.advice.night import night_of, run_nights, zone_of_center
+from center.runtime.advice.night import night_of, run_nights
 from center.runtime.background import BackgroundJob
 from center.runtime.state import CenterState
 
@@ -25,7 +25,7 @@ class AdviceJob(BackgroundJob):
         self._begun_s = 0.0
 
     def _step(self) -> tuple[str, float]:
-        night_ns = night_of(self._center.now_ns(), zone_of_center(self._center))
+        night_ns = night_of(self._center.now_ns(), self._center.zone)
         last = findings.last_night(self._engine)
         if (last is None or last.night_ns < night_ns) and self._has_lease("advice"):
             self._begun_s = time.monotonic()

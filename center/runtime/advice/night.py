@@ -38,13 +38,6 @@ def night_of(now_ns: int, zone: tzinfo) -> int:
     return to_ns(late.replace(hour=0, minute=0, second=0, microsecond=0))
 
 
-def zone_of_center(center: CenterState) -> tzinfo:
-    """That of the first site that has one; UTC without any."""
-    sites = center.ledger_cache.sites
-    revisions = (sites.current(site) for site in sites.ids())
-    return next((item.zone for item in revisions if item is not None), UTC)
-
-
 def nights_until(center: CenterState, engine: Engine, night_ns: int, site: str = "") -> list[int]:
     """The nights to run, the oldest first: this one, and before it one a week since the last look, eight weeks at most. So a
     center that begins with history, or was off, confirms by what it has, and does not wait for two weeks first.

@@ -1,6 +1,6 @@
 """The whole of advice over many machines with known causes, and over many with none: error rates against their bars.
 
-Slow: `pytest -m slow tests/oee/advice/test_bed.py`. What each bar is for is in docs/design/0019-advice.md.
+Slow: `pytest -m slow tests/oee/advice/test_bed.py`. What was measured is in docs/design/0019-advice.md.
 """
 
 from dataclasses import replace
