@@ -41,7 +41,7 @@ LIBRARIES = {
     "oee": {"numpy", "scipy"},
     "wire": {"numpy", "pydantic", "prometheus_client"},
     "config": {"numpy", "pydantic", "ruamel"},
-    "words": {"ruamel"},
+    "words": {"yaml"},
 }
 """Third-party packages that the inner rooms may use; the outer ones choose their own."""
 
@@ -600,7 +600,7 @@ def test_no_root_path_can_be_mistaken_for_a_page():
             ["scipy.stats", "scipy.optimize", "pandas"],
         ),
         ("import nhip", ["numpy", "asyncua", "duckdb", "fastapi", "nicegui", "pymodbus", "paho"]),
-        ("import cli.options, cli.terminal, cli.files", ["numpy", "pydantic", "rich", "ruamel"]),
+        ("import cli.options, cli.terminal, cli.files", ["numpy", "pydantic", "rich", "ruamel", "yaml"]),
         ("import oee.engine.step, wire.bodies", ["asyncua", "duckdb", "fastapi", "ruamel", "pymodbus", "paho"]),
     ],
 )

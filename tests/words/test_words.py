@@ -7,6 +7,7 @@ from string import Formatter
 from zoneinfo import ZoneInfo
 
 import pytest
+from ruamel.yaml import YAML
 
 import words
 from oee.kpi.kpi import KPI_KEYS, ORDER_KPIS
@@ -109,6 +110,15 @@ def test_files_are_merged_and_repeated_keys_refused(tmp_path):
     (tmp_path / "b.yaml").write_text("x.two: {vi: hai}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"x\.two needs exactly"):
         read_catalogue(tmp_path)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "words").glob("*.yaml")), ids=lambda file: file.name)
+def test_a_strict_reader_finds_the_same(file):
+    """libyaml takes the last of two equal keys without a word; ruamel.yaml refuses them."""
+    strict = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    assert {key: {lang: str(text) for lang, text in entry.items()} for key, entry in strict.items()} == {
+        key: catalogue()[key] for key in strict
+    }
 
 
 @pytest.mark.parametrize(
