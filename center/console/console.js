@@ -48,6 +48,35 @@
   };
   setInterval(watchHall, 1000);
 
+  // What is picked on a picture goes to the page as one event, and so does the browser's way back.
+  const tell = (name, detail, target) => target?.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+  const pick = (target) => {
+    const stops = document.getElementById("stops");
+    tell("pick", target.dataset.pick, target);
+    stops?.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    stops?.focus({ preventScroll: true });
+  };
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest?.(".machine-page [data-pick]");
+    if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab has the same address
+    event.preventDefault();
+    pick(target);
+  });
+  addEventListener("popstate", () => tell("back", location.search.slice(1), document.querySelector(".machine-page")));
+  document.addEventListener("keydown", (event) => {
+    const band = event.target.closest?.("svg.band");
+    const step = { ArrowRight: 1, ArrowLeft: -1, Enter: 0, " ": 0 }[event.key];
+    if (!band || step === undefined) return;
+    const parts = [...band.querySelectorAll("[data-pick]")].sort((a, b) => a.x.baseVal.value - b.x.baseVal.value);
+    const now = parts.findIndex((part) => part.classList.contains("at"));
+    event.preventDefault();
+    if (!step) return void (parts[now] && pick(parts[now]));
+    const next = parts[now < 0 ? (step > 0 ? 0 : parts.length - 1) : Math.min(Math.max(now + step, 0), parts.length - 1)];
+    parts[now]?.classList.remove("at");
+    next?.classList.add("at");
+    if (next) show(next);
+  });
+
   // One note for all elements with data-tip; its content is set as text, never as HTML.
   let note;
   const show = (target) => {

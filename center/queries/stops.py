@@ -48,7 +48,7 @@ class StopFilter:
 
     states, reasons, products, shifts: at least one of each; shortest_ms: of the whole stop; unexplained: only those that
     need a reason, have none and began in scheduled time; order: one of `ORDERS`; scheduled: only those that began in
-    scheduled time.
+    scheduled time; between: only those that touch this half-open part of the window [ns].
     """
 
     states: tuple[str, ...] = ()
@@ -59,6 +59,7 @@ class StopFilter:
     unexplained: bool = False
     order: str = "latest"
     scheduled: bool = False
+    between: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -107,12 +108,17 @@ def choose(checked: CheckedQuestion, found: Iterable[Stop], wanted: StopFilter) 
         and (not wanted.products or stop.product in wanted.products)
         and (not wanted.unexplained or (stop.state in NEEDS_REASON and not stop.reason))
         and length_ns(stop, now_ns) >= shortest_ns
+        and (wanted.between is None or _touches(stop, *wanted.between))
     ]
     if wanted.shifts or wanted.unexplained or wanted.scheduled:
         chosen = _by_calendar(checked, chosen, wanted)
     if wanted.order == "longest":
         return sorted(chosen, key=lambda stop: (-length_ns(stop, now_ns), -stop.start_ns, stop.machine))
     return sorted(chosen, key=lambda stop: (-stop.start_ns, stop.machine))
+
+
+def _touches(stop: Stop, start_ns: int, end_ns: int) -> bool:
+    return stop.start_ns < end_ns and (stop.end_ns is None or stop.end_ns > start_ns)
 
 
 def length_ns(stop: Stop, now_ns: int) -> int:

@@ -1,18 +1,15 @@
 """The console as a browser sees it: a real center over a real store, a real Chromium, nothing mocked."""
 
 import re
-import subprocess
-import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from browser import chromium as started_chromium
+from console_browser import Plant
 from console_plant import EVIL, EVIL_IMAGE
-from playwright.sync_api import Page, expect
-from servers import PATIENCE_S, eventually
+from playwright.sync_api import expect
+from servers import PATIENCE_S
 
 from center.console.draw.goals import signed
 from words import duration, number, percent, say
@@ -20,75 +17,6 @@ from words import duration, number, percent, say
 pytestmark = pytest.mark.browser
 MACHINE = "/machine/van-long/press-2"
 LANGUAGES = ("vi", "en")
-
-
-class Plant:
-    """The served console. away: while this file exists the store is away."""
-
-    def __init__(self, url: str, away: Path) -> None:
-        self.url, self.away = url, away
-
-    def ask(self, path: str, **params: str) -> dict:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False, timeout=PATIENCE_S)
-        answer.raise_for_status()
-        return answer.json()
-
-
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("console")
-    script = Path(__file__).with_name("console_plant.py")
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(script), "--days", "3", "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
-        )
-        try:
-            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
-            assert process.poll() is None, (folder / "log").read_text()
-            yield Plant((folder / "url").read_text(), folder / "away")
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
-    assert not (folder / ".nicegui").exists(), "the console writes no files of its own"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with started_chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def tabs(plant, chromium):
-    """Opens pages; at the end none may have complained or asked anyone but the center."""
-    contexts, complaints = [], []
-
-    def open_page(path: str, lang: str = "en", width: int = 1400, complain: bool = True, locale: str = "en-US") -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, locale=locale)
-        contexts.append(context)
-        if lang:
-            context.add_cookies([{"name": "nhip_lang", "value": lang, "url": plant.url}])
-        home = urlsplit(plant.url).netloc
-        context.on("request", lambda request: complaints.append(request.url) if _foreign(request.url, home) else None)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_S * 1000)
-        page.on("websocket", lambda socket: complaints.append(socket.url) if _foreign(socket.url, home) else None)
-        if complain:
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-        page.goto(plant.url + path)
-        page.wait_for_selector("main.page")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _foreign(url: str, home: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme not in ("data", "blob", "about") and parts.netloc != home
 
 
 def shift_row(plant: Plant, machine: str) -> dict:
@@ -331,8 +259,9 @@ def test_what_the_shop_floor_calls_things_is_text(tabs, path):
     page = tabs(path)
     expect(page.get_by_role("heading", name=EVIL)).to_be_visible()
     if "machine" in path:
-        expect(page.locator(".chart-pareto text", has_text="onerror").first).to_be_visible()
-        page.locator(".chart-pareto").hover()
+        expect(page.locator(".pareto .name", has_text="onerror").first).to_be_visible()
+        page.locator(".pareto .step", has_text="onerror").first.hover()
+        expect(page.locator("#tip")).to_contain_text("onerror")
     for part in page.locator("rect[data-tip]").all()[-2:]:
         part.hover(force=True)
     assert page.evaluate("window.broken") is None

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from datetime import datetime
 from typing import get_args
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,10 +15,11 @@ from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join, share
 from center.console.draw.names import named, product_name, reason_name
+from center.console.draw.pareto import pareto
 from center.console.fleet import cards as fleet_cards
 from center.console.machine import charts, stops_table, tiles, timeline
 from center.console.machine import waterfall as drawn_waterfall
-from center.console.machine.stops_panel import filter_of, filter_words
+from center.console.machine.stop_filter import filter_of, filter_words
 from center.model.buckets import HOUR_NS
 from center.queries.stops import StopFilter
 from center.runtime.answer_cache import AnswerCache
@@ -36,6 +38,10 @@ SHIFTS = (
     Shift("N", frozenset(range(6)), 22 * 3600, 30 * 3600),
 )
 CALENDAR = Calendar(ZONE, SHIFTS)
+
+
+def address(words) -> str:
+    return f"/m?{urlencode(words)}"
 
 
 def at(text: str) -> int:
@@ -100,7 +106,7 @@ def test_whatever_the_floor_says_is_escaped_wherever_it_is_drawn(lang):
         live_state.chip(live(reason=EVIL), reasons, lang),
         live_state.under(live(product=EVIL), site["products"], lang),
         stops_table.table([stop], site, at("2026-03-02 09:00"), lang, []),
-        *[item["tip"] for item in charts.pareto([{"state": "breakdown", "reason": EVIL, "ms": 5}], reasons, lang)["series"][0]["data"]],
+        pareto(charts.pareto_bars([{"state": "breakdown", "reason": EVIL, "us": 5}], reasons, lang, address), lang),
     ]  # fmt: skip
     assert all("<script>" not in part and "script" in part for part in drawn)
 
@@ -147,7 +153,10 @@ def test_a_stop_asks_one_question_and_chooses_nothing():
         ({"stops": "longest", "min": "300"}, StopFilter(order="longest", shortest_ms=300_000)),
         ({"stops": "unexplained"}, StopFilter(order="longest", unexplained=True)),
         ({"states": "breakdown,setup"}, StopFilter(states=("breakdown", "setup"))),
-        ({"stops": "x", "min": "-5", "states": "flying"}, StopFilter()),
+        ({"stops": "x", "min": "-5", "states": "flying", "within": "9-3", "product": ""}, StopFilter()),
+        ({"reason": "", "states": "breakdown"}, StopFilter(states=("breakdown",), reasons=("",))),
+        ({"product": "?", "shift": "-", "reason": "jam"}, StopFilter(products=("?",), shifts=("-",), reasons=("jam",))),
+        ({"within": "1000-61000"}, StopFilter(between=(1_000_000_000, 61_000_000_000))),
     ],
 )
 def test_an_address_says_which_stops_are_shown(words, wanted):
@@ -281,10 +290,10 @@ def test_six_losses_and_what_is_no_stop():
     found = steps(**SEVEN_OF_EIGHTY)
     six = str(drawn_waterfall.six(found, "en"))
     assert six.count('class="step loss"') == 6
-    beside = {item["state"]: item["ms"] for item in drawn_waterfall.beside_stops(found)}
-    assert beside == {"slow_cycles": 1_200_000, "process_reject": 30_000, "not_judged": 2_190_000}
+    beside = {item["state"]: item["us"] for item in drawn_waterfall.beside_stops(found)}
+    assert beside == {"slow_cycles": 1_200_000_000, "process_reject": 30_000_000, "not_judged": 2_190_000_000}
     fully = next(item["us"] for item in found if item["step"] == "fully_productive")
-    assert sum(beside.values()) * 1000 == 3_600_000_000 - fully
+    assert sum(beside.values()) == 3_600_000_000 - fully
     assert drawn_waterfall.draw([], "en") != ""
 
 
@@ -318,12 +327,25 @@ def test_rejects_that_nobody_counts_are_a_dash():
 
 
 def test_the_pareto_adds_up_on_one_scale_and_keeps_the_rest_together():
-    losses = [{"state": "breakdown", "reason": f"r{n}", "ms": 100 - n} for n in range(17)]
-    options = charts.pareto(losses, {}, "en")
-    bars, line = options["series"]
-    assert len(bars["data"]) == charts.MOST_LOSSES + 1 == 15
-    assert options["yAxis"]["data"][-1] == say("console.other_losses", "en", count=3)
-    assert line["data"][-1][0] == sum(item["ms"] for item in losses) == options["xAxis"][0]["max"]
+    losses = [{"state": "breakdown", "reason": f"r{n}", "us": 100 - n} for n in range(17)]
+    bars = charts.pareto_bars(losses, {}, "en", address)
+    assert len(bars) == charts.MOST_LOSSES + 1 == 15
+    assert bars[-1].name == say("console.other_losses", "en", count=3)
+    assert sum(bar.us for bar in bars) == sum(item["us"] for item in losses)
+    drawn = pareto(bars, "en")
+    assert drawn.count("<li>") == 15
+    assert "left:100.00%" in drawn.split("<li>")[-1], "the sum of all is the end of the scale"
+
+
+def test_a_bar_leads_to_its_stops_and_a_loss_without_stops_nowhere():
+    losses = [{"state": "breakdown", "reason": "", "us": 9}, {"state": "slow_cycles", "reason": "", "us": 5}]
+    stopped, slow = charts.pareto_bars(losses, {}, "en", address)
+    assert filter_of(dict(parse_qsl(stopped.asked, keep_blank_values=True))) == StopFilter(
+        states=("breakdown",), reasons=("",), order="longest"
+    )
+    assert stopped.href == f"/m?{stopped.asked}"
+    assert slow.href == slow.asked == ""
+    assert say("console.no_stop_of", "en") in pareto([slow], "en")
 
 
 def test_performance_above_one_is_not_cut():

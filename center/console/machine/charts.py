@@ -4,7 +4,7 @@ Colours are CSS variables, so one chart serves both themes (the SVG renderer pas
 since it would compute with them). Tooltips are rendered here, escaped; the browser only selects one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -14,7 +14,9 @@ from center.console.draw.goals import gap_of, goal_line
 from center.console.draw.kpis import lies_between
 from center.console.draw.markup import el, join
 from center.console.draw.names import reason_name
-from words import duration, percent, say
+from center.console.draw.pareto import ParetoBar
+from center.console.machine.stop_filter import STATES, pick
+from words import percent, say
 from words.catalogue import catalogue
 
 Row = Mapping[str, Any]
@@ -138,50 +140,28 @@ def _percent(value: float | None, lang: str) -> str:
     return "–" if value is None else percent(value, lang)
 
 
-def pareto(losses: Sequence[Row], reasons: Mapping[str, Row], lang: str) -> dict[str, Any]:
-    """Lost time by state and reason, the longest on top, and the running sum on the same scale: its end is 100 %."""
-    bars, others = list(losses[:MOST_LOSSES]), losses[MOST_LOSSES:]
-    names = [loss_name(row, reasons, lang) for row in bars]
-    lost_ms = [row["ms"] for row in bars]
-    states = [str(row["state"]) for row in bars]
+def pareto_bars(
+    losses: Sequence[Row], reasons: Mapping[str, Row], lang: str, address: Callable[[Mapping[str, str]], str]
+) -> list[ParetoBar]:
+    """Lost time by state and reason, the longest first, each with the stops that it consists of. address: of the page with
+    these words of a filter; losses that no stop accounts for lead nowhere.
+    """
+    shown, others = list(losses[:MOST_LOSSES]), losses[MOST_LOSSES:]
+    bars = [_pareto_bar(row, reasons, lang, address) for row in shown]
     if others:
-        names.append(say("console.other_losses", lang, count=len(others)))
-        lost_ms.append(sum(row["ms"] for row in others))
-        states.append("planned_stop")
-    total_ms = sum(lost_ms)
-    so_far, running = [], 0
-    for ms in lost_ms:
-        running += ms
-        so_far.append(running)
-    tips = [
-        join(
-            el("b", name),
-            el("br"),
-            duration(ms, lang),
-            el("br"),
-            say("console.so_far", lang, length=duration(sum_ms, lang)),
-        )
-        for name, ms, sum_ms in zip(names, lost_ms, so_far, strict=True)
-    ]
-    return {
-        "animation": False,
-        "textStyle": {"fontFamily": _FONT},
-        "grid": {"left": 4, "right": 14, "top": 22, "bottom": 4, "containLabel": True},
-        "tooltip": {"trigger": "axis", ":formatter": _PICK, "axisPointer": {"type": "none"}, **_TIP},
-        "xAxis": [
-            {"type": "value", "min": 0, "max": total_ms, "show": False},
-            {
-                "type": "value", "min": 0, "max": 100, "interval": 25, "position": "top",
-                "splitLine": {"show": True, "lineStyle": {"color": _LINE}}, "axisLine": {"show": False},
-                "axisLabel": {"color": _FAINT, "fontSize": 11, "formatter": "{value}%" if lang == "en" else "{value}\u00a0%"},
-            },
-        ],
-        "yAxis": {
-            "type": "category", "inverse": True, "data": names, "axisTick": {"show": False}, "axisLine": {"show": False},
-            "axisLabel": {"color": _INK, "fontSize": 12, "width": 124, "overflow": "break", "lineHeight": 14},
-        },
-        "series": [_bars(lost_ms, states, tips, lang), _sum_line(so_far)],
-    }  # fmt: skip
+        name = say("console.other_losses", lang, count=len(others))
+        bars.append(ParetoBar(name, sum(row["us"] for row in others), "planned_stop"))
+    return bars
+
+
+def _pareto_bar(
+    row: Row, reasons: Mapping[str, Row], lang: str, address: Callable[[Mapping[str, str]], str]
+) -> ParetoBar:
+    name, state = loss_name(row, reasons, lang), str(row["state"])
+    if state not in STATES:
+        return ParetoBar(name, row["us"], state, tip=say("console.no_stop_of", lang))
+    words = {"stops": "longest", "states": state, "reason": row["reason"]}
+    return ParetoBar(name, row["us"], state, address(words), pick(**words))
 
 
 def loss_name(row: Row, reasons: Mapping[str, Row], lang: str) -> str:
@@ -190,41 +170,6 @@ def loss_name(row: Row, reasons: Mapping[str, Row], lang: str) -> str:
         return reason_name(row["reason"], reasons, lang)
     state = f"state.{row['state']}"
     return say(state if state in catalogue() else f"waterfall.{row['state']}", lang)
-
-
-def _bars(lost_ms: Sequence[int], states: Sequence[str], tips: Sequence[Markup], lang: str) -> dict[str, Any]:
-    hatch = {
-        "symbol": "rect",
-        "dashArrayX": [1, 0],
-        "dashArrayY": [2, 4],
-        "rotation": -0.785,
-        "color": "var(--hatch-bg)",
-    }
-    data = []
-    for ms, state, tip in zip(lost_ms, states, tips, strict=True):
-        style = {"color": f"var(--{state})", "borderRadius": 3}
-        label = {"formatter": duration(ms, lang)}
-        data.append(
-            {
-                "value": ms,
-                "tip": tip,
-                "itemStyle": style | ({"decal": hatch} if state == "unknown" else {}),
-                "label": label,
-            }
-        )
-    return {
-        "type": "bar", "data": data, "barMaxWidth": 17, "z": 2, "emphasis": {"disabled": True},
-        "label": {"show": True, "position": "right", "color": "var(--ink)", "fontSize": 12, "backgroundColor": "var(--surface)",
-            "padding": [1, 3], "distance": 3},
-    }  # fmt: skip
-
-
-def _sum_line(so_far: Sequence[int]) -> dict[str, Any]:
-    return {
-        "type": "line", "data": [[ms, index] for index, ms in enumerate(so_far)], "symbol": "circle", "symbolSize": 4,
-        "lineStyle": {"color": _FAINT, "width": 1.4, "type": [4, 3]}, "itemStyle": {"color": _FAINT}, "z": 1,
-        "silent": True, "emphasis": {"disabled": True},
-    }  # fmt: skip
 
 
 def label_of(row: Row, size: str, lang: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ class MachineNumbers:
     """One machine in one window [ns]. shift: its name, if the window is one; total: one row for the window; before: the
     same for the window of equal length before it; known_ns: when the center first knew the machine, the window's start at
     the earliest; points: a row for each bucket, None for buckets without one; steps: of the waterfall; losses: everything
-    that was lost, stops by reason and what is no stop.
+    that was lost, stops by reason and what is no stop, each with its length [us].
     """
 
     zone: ZoneInfo
@@ -60,6 +60,7 @@ def machine_numbers(
     before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
     lost = losses(center, replace(question, by=("state", "reason")))["rows"]
+    stopped = [{**row, "us": row["ms"] * 1000} for row in lost]
     steps = waterfall_steps(center, question)["rows"]
     segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
@@ -74,7 +75,7 @@ def machine_numbers(
         points=points,
         labels=labels,
         steps=steps,
-        losses=sorted([*lost, *waterfall.beside_stops(steps)], key=lambda row: -row["ms"]),
+        losses=sorted([*stopped, *waterfall.beside_stops(steps)], key=lambda row: -row["us"]),
     )
 
 

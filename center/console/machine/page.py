@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from nicegui import events, ui
 
@@ -15,9 +15,11 @@ from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import declare_page, machine_page, named, report_page, targets_page
+from center.console.draw.pareto import pareto
 from center.console.machine import charts, tiles, timeline, waterfall
 from center.console.machine.numbers import MachineNumbers, MachineStops, machine_numbers, machine_stops
-from center.console.machine.stops_panel import StopsPanel, filter_of, filter_words
+from center.console.machine.stop_filter import filter_of, filter_words
+from center.console.machine.stops_panel import StopsPanel
 from center.model.times import iso
 from center.queries import sites as queries
 from center.queries.question import UnknownSite
@@ -26,7 +28,6 @@ from oee.model.facts import STATE_COLUMNS
 from words import moment, say
 
 NUMBERS_EVERY_S: Final = 30.0
-_PARETO_PX, _PARETO_ROW_PX = 40, 44
 Row = Mapping[str, Any]
 
 
@@ -50,13 +51,16 @@ class _Page:
     def stops_panel(self) -> StopsPanel:
         """The list of stops."""
         explain = partial(declare_page, self.site, self.machine) if self.may_declare else None
-        return StopsPanel(self.visit.center, self.lang, explain, self.remember)
+        return StopsPanel(self.visit.center, self.lang, explain, self.remember, self.address)
+
+    def address(self, words: Mapping[str, str]) -> str:
+        """Of this page in the selected range with these words of a filter."""
+        return machine_page(self.site, self.machine, **self.view.words, **words)
 
     def remember(self, wanted: StopFilter | None = None) -> None:
-        """Puts the selection into the address, so that a reload and a link show the same."""
+        """Puts the selection into the address, so that a reload, a link and the way back show the same."""
         self.wanted = wanted or self.wanted
-        query = urlencode(self.view.words | filter_words(self.wanted))
-        ui.navigate.history.replace(f"{machine_page(self.site, self.machine)}?{query}")
+        ui.navigate.history.push(self.address(filter_words(self.wanted)))
 
     @property
     def lang(self) -> str:
@@ -92,10 +96,11 @@ async def show(
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.show_error(name, say(help_key, lang, site=site), lang)
             return
-        view = windows.view(*(selection.get(name, "") for name in ("span", "bucket", "first", "last")))
-        page = _Page(
-            visit, site, machine, view, ui.element("div").classes("loading"), may_declare, filter_of(selection)
-        )
+        view = _view_of(selection)
+        main = ui.element("div").classes("loading machine-page")
+        page = _Page(visit, site, machine, view, main, may_declare, filter_of(selection))
+        for name in ("pick", "back"):
+            main.on(name, partial(_follow, page, name), js_handler="(event) => emit(event.detail)")
         with page.main:
             _build(page, details, machine_row)
     refresh_live = _live_refresher(page, details)
@@ -103,6 +108,23 @@ async def show(
     await frame.wait_briefly(_refresh(page))
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
+
+
+def _view_of(words: Mapping[str, str]) -> windows.View:
+    return windows.view(*(words.get(name, "") for name in ("span", "bucket", "first", "last")))
+
+
+async def _follow(page: _Page, event_name: str, event: events.GenericEventArguments) -> None:
+    """Shows what was picked on a picture, or what the browser's way back leads to: `console.js` sends its words."""
+    words = dict(parse_qsl(str(event.args or ""), keep_blank_values=True))
+    wanted = filter_of(words)
+    if event_name == "pick":
+        page.remember(wanted)
+    page.wanted = wanted
+    await page.stops_panel.change(wanted)
+    view = _view_of(words)
+    if event_name == "back" and view != page.view:
+        await _select(page, view)
 
 
 def _past(machine_row: Row, lang: str) -> list[str]:
@@ -164,9 +186,8 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
             _part(page, "six")
     with ui.element("div").classes("halves"):
         with _panel("console.losses", lang, "", page, "losses"):
-            _part(page, "no_losses")
-            page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
-        with _panel("console.stops", lang, "", page, "stops"):
+            _part(page, "losses")
+        with _panel("console.stops", lang, "", page, "stops").props("id=stops tabindex=-1"):
             page.stops_panel.build(page.wanted)
 
 
@@ -218,7 +239,7 @@ def _dates(page: _Page) -> None:
         first, last = page.dates["first"] or page.dates["last"], page.dates["last"] or page.dates["first"]
         view = windows.view(windows.DATES, page.view.bucket, first, last)
         if view.span == windows.DATES:  # else a year is still being typed
-            await _select(page, view)
+            await _choose(page, view)
 
     with ui.element("div").classes("dates"):
         for end in ("first", "last"):
@@ -228,9 +249,17 @@ def _dates(page: _Page) -> None:
             day.on("change", partial(choose, end), js_handler="(event) => emit(event.target.value)")
 
 
-async def _select(page: _Page, view: windows.View) -> None:
-    page.view = view
+async def _choose(page: _Page, view: windows.View) -> None:
+    """Loads a range that somebody chose; what was picked in the one before is not in it."""
+    page.view, page.wanted = view, replace(page.wanted, between=None)
     page.remember()
+    await page.stops_panel.change(page.wanted)
+    await _select(page, view)
+
+
+async def _select(page: _Page, view: windows.View) -> None:
+    """Loads another range."""
+    page.view = view
     page.main.classes(add="loading")
     await _refresh(page)
 
@@ -241,7 +270,7 @@ def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
 
     async def choose(choice: str) -> None:
         now = page.view
-        await _select(
+        await _choose(
             page, windows.view(choice, "") if what == "span" else windows.view(now.span, choice, now.first, now.last)
         )
 
@@ -327,16 +356,13 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang, _declares(page, numbers)))
     page.put("minis", tiles.minis(numbers.total, lang))
     _plot(page, "trend", charts.trend(numbers.points, numbers.labels, lang))
-    page.put("waterfall", waterfall.draw(numbers.steps, lang))
-    page.put("six", waterfall.six(numbers.steps, lang))
+    page.put("waterfall", waterfall.draw(numbers.steps, lang, page.address))
+    page.put("six", waterfall.six(numbers.steps, lang, page.address))
     reasons = numbers.site["reasons"]
     known = any(numbers.total["sums"][name] for name in STATE_COLUMNS)
     nothing = say("console.no_losses" if known else "why_null.no_minute", lang)
-    page.put("no_losses", "" if numbers.losses else el("div", nothing, cls="empty"))
-    page.plots["pareto"].set_visibility(bool(numbers.losses))
-    bars = min(len(numbers.losses), charts.MOST_LOSSES + 1)
-    page.plots["pareto"].style(f"height: {_PARETO_PX + bars * _PARETO_ROW_PX}px")
-    _plot(page, "pareto", charts.pareto(numbers.losses, reasons, lang))
+    bars = charts.pareto_bars(numbers.losses, reasons, lang, page.address)
+    page.put("losses", pareto(bars, lang) if bars else el("div", nothing, cls="empty"))
     _put_files(page, numbers)
 
 

@@ -12,6 +12,7 @@ from nicegui import ui
 from center.console.draw.markup import el
 from center.console.machine import stops_table
 from center.console.machine.numbers import MachineStops
+from center.console.machine.stop_filter import STATES, chosen, order_of
 from center.queries.stops import ALL_STOPS, StopFilter, choose, stop_row
 from center.runtime.state import CenterState
 from oee.model.facts import Stop
@@ -19,35 +20,6 @@ from words import number, say
 
 _SHORTEST_S: Final = (0, 60, 300, 900)
 _ORDERS: Final = ("latest", "longest", "unexplained")
-_STATES: Final = ("breakdown", "unplanned_stop", "minor_stop", "setup", "starved", "blocked", "planned_stop", "unknown")
-
-
-def filter_of(words: Mapping[str, str]) -> StopFilter:
-    """The filter that an address names; what it does not understand filters nothing."""
-    order = words.get("stops", "")
-    shortest = words.get("min", "")
-    return StopFilter(
-        states=tuple(state for state in words.get("states", "").split(",") if state in _STATES),
-        reasons=(words["reason"],) if words.get("reason") else (),
-        shortest_ms=int(shortest) * 1000 if shortest.isdecimal() and len(shortest) < 8 else 0,
-        unexplained=order == "unexplained",
-        order="longest" if order in ("longest", "unexplained") else "latest",
-    )
-
-
-def filter_words(wanted: StopFilter) -> dict[str, str]:
-    """The filter as an address names it."""
-    words = {
-        "stops": "" if wanted == replace(wanted, unexplained=False, order="latest") else _order_of(wanted),
-        "min": str(wanted.shortest_ms // 1000) if wanted.shortest_ms else "",
-        "states": ",".join(wanted.states),
-        "reason": ",".join(wanted.reasons[:1]),
-    }
-    return {name: text for name, text in words.items() if text}
-
-
-def _order_of(wanted: StopFilter) -> str:
-    return "unexplained" if wanted.unexplained else wanted.order
 
 
 def _scheduled_first(chosen: list[Stop], found: MachineStops) -> list[Stop]:
@@ -71,11 +43,13 @@ class StopsPanel:
         lang: str,
         explain: Callable[..., str] | None,
         remember: Callable[[StopFilter], None],
+        address: Callable[[Mapping[str, str]], str],
     ) -> None:
         """explain: address of the page on which a stop is explained, None where the viewer may not; remember: is told of each
-        other filter.
+        other filter; address: of the page with a filter.
         """
         self._center, self._lang, self._explain, self._remember = center, lang, explain, remember
+        self._address = address
         self._wanted, self._first = ALL_STOPS, 0
         self._found: MachineStops | None = None
         self._chosen: list[Stop] = []
@@ -96,11 +70,12 @@ class StopsPanel:
                 link = el("a", say("console.declare", self._lang), href=self._explain())
                 ui.html(link, sanitize=False).classes("declare")
         with ui.element("div").classes("pills states"):
-            for state in _STATES:
-                button = ui.element("button").classes("pill").on("click", partial(self._pick_state, state))
+            for state in STATES:
+                button = ui.element("button").classes("pill").on("click", partial(self._pick, "state", state))
                 with button:
                     ui.html(say(f"state.{state}", self._lang), sanitize=False, tag="span")
                 self._buttons["state", state] = button
+        self._picked = ui.html("", sanitize=False)
         self._table = ui.html("", sanitize=False)
         self._pager()
         self._mark()
@@ -129,27 +104,30 @@ class StopsPanel:
         await self._choose()
 
     async def _pick(self, what: str, choice: Any) -> None:
-        if what == "shortest":
+        if what == "state":
+            states = self._wanted.states
+            changed = tuple(item for item in states if item != choice) if choice in states else (*states, choice)
+            wanted = replace(self._wanted, states=changed)
+        elif what == "shortest":
             wanted = replace(self._wanted, shortest_ms=choice * 1000)
         else:
             order = "latest" if choice == "latest" else "longest"
             wanted = replace(self._wanted, order=order, unexplained=choice == "unexplained")
         await self._change(wanted)
 
-    async def _pick_state(self, state: str) -> None:
-        states = self._wanted.states
-        changed = tuple(item for item in states if item != state) if state in states else (*states, state)
-        await self._change(replace(self._wanted, states=changed))
-
     async def _change(self, wanted: StopFilter) -> None:
-        self._wanted, self._first = wanted, 0
         self._remember(wanted)
+        await self.change(wanted)
+
+    async def change(self, wanted: StopFilter) -> None:
+        """Shows the stops of another filter."""
+        self._wanted, self._first = wanted, 0
         self._mark()
         await self._choose()
 
     def _mark(self) -> None:
         wanted = self._wanted
-        on = {("order", _order_of(wanted)), ("shortest", wanted.shortest_ms // 1000)}
+        on = {("order", order_of(wanted)), ("shortest", wanted.shortest_ms // 1000)}
         on |= {("state", state) for state in wanted.states}
         for key, button in self._buttons.items():
             button.classes(add="on") if key in on else button.classes(remove="on")
@@ -173,6 +151,7 @@ class StopsPanel:
         last = min(self._first + page, count)
         rows = [stop_row(stop, found.question) for stop in self._chosen[self._first : last]]
         now_ns = self._center.now_ns()
+        self._picked.set_content(chosen(self._wanted, found.site, found.question.zone, self._lang, self._address))
         self._table.set_content(
             stops_table.table(rows, found.site, now_ns, self._lang, found.story.unwanted, self._explain)
         )

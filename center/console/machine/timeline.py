@@ -18,6 +18,7 @@ from markupsafe import Markup
 from center.console.draw import time_labels
 from center.console.draw.markup import el
 from center.console.draw.names import reason_name
+from center.console.machine.stop_filter import pick, within
 from center.model.buckets import HOUR_NS, clock_edges
 from center.model.sites import Segments
 from oee.model.calendars import cut, to_ns
@@ -162,7 +163,9 @@ def draw(story: TimelineData, rows: Sequence[Strip], reasons: Mapping[str, Row],
             *_layers(story, stops, row, reasons, lang),
             height=height,
             role="img",
-            aria_label=row.label or None,
+            tabindex="0",
+            aria_label=f"{say('console.timeline.row', lang, day=row.label or row.ticks[0])}",
+            cls="band",
         )
         cells += [el("div", row.label, cls="day"), drawing]
     ticks = (el("span", text, style=f"left:{100 * index / _TICKS:g}%") for index, text in enumerate(rows[0].ticks))
@@ -189,8 +192,10 @@ def _layers(
             continue
         shown = (max(stop.start_ns, window[0]), min(end_ns, window[1]))
         tip = note(stop, end_ns, story.zone, reasons, lang)
-        yield from (_rect(row, span, f"s s-{stop.state.word}", tip) for span in _within(scheduled, shown))
-        yield from (_rect(row, span, "off", tip) for span in _within(off, shown))
+        whole = (stop.start_ns, end_ns)
+        asked = pick(states=stop.state.word, reason=stop.reason, within=within(whole))
+        yield from (_rect(row, span, f"s s-{stop.state.word}", tip, asked) for span in _within(scheduled, shown))
+        yield from (_rect(row, span, "off", tip, asked) for span in _within(off, shown))
     for gap in _within(story.silent, window):
         yield _rect(row, gap, "blank")
         for span in _within(scheduled, gap):
@@ -210,7 +215,7 @@ def note(stop: Stop, end_ns: int, zone: ZoneInfo, reasons: Mapping[str, Row], la
     return "\n".join(lines)
 
 
-def _rect(row: Strip, span: Span, cls: str, tip: str | None = None) -> Markup:
+def _rect(row: Strip, span: Span, cls: str, tip: str | None = None, asked: str | None = None) -> Markup:
     length = row.end_ns - row.start_ns
     left, width = 100 * (span[0] - row.start_ns) / length, 100 * (span[1] - span[0]) / length
-    return el("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", cls=cls, data_tip=tip)
+    return el("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", cls=cls, data_tip=tip, data_pick=asked)

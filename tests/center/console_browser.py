@@ -1,0 +1,74 @@
+"""The served console and a browser before it, as tests of pages need them; the fixtures of conftest.py."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from playwright.sync_api import Page
+from servers import PATIENCE_S, eventually
+
+
+class Plant:
+    """The served console. away: while this file exists the store is away."""
+
+    def __init__(self, url: str, away: Path) -> None:
+        self.url, self.away = url, away
+
+    def ask(self, path: str, **params: str) -> dict:
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False, timeout=PATIENCE_S)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def served(folder: Path, *options: str):
+    """The console of console_plant.py."""
+    script = Path(__file__).with_name("console_plant.py")
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(script), *options, "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
+        )
+        try:
+            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
+            assert process.poll() is None, (folder / "log").read_text()
+            yield Plant((folder / "url").read_text(), folder / "away")
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+    assert not (folder / ".nicegui").exists(), "the console writes no files of its own"
+
+
+@contextmanager
+def quiet_tabs(plant: Plant, chromium):
+    """Opens pages; at the end none may have complained or asked anyone but the center."""
+    contexts, complaints = [], []
+
+    def open_page(path: str, lang: str = "en", width: int = 1400, complain: bool = True, locale: str = "en-US") -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, locale=locale)
+        contexts.append(context)
+        if lang:
+            context.add_cookies([{"name": "nhip_lang", "value": lang, "url": plant.url}])
+        home = urlsplit(plant.url).netloc
+        context.on("request", lambda request: complaints.append(request.url) if _foreign(request.url, home) else None)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
+        page.on("websocket", lambda socket: complaints.append(socket.url) if _foreign(socket.url, home) else None)
+        if complain:
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+        page.goto(plant.url + path)
+        page.wait_for_selector("main.page")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _foreign(url: str, home: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob", "about") and parts.netloc != home
