@@ -11,10 +11,10 @@ from center.commands.connect import RunningCenter, StoppedCenter
 from center.database.sql import open_database
 from center.database.targets import prepare_targets, targets_of
 from center.model.viewer import EVERYTHING
-from center.reports.answer import ReportAnswer
-from center.reports.asked import ReportQuestion, Which, report
-from center.reports.html import mail_text
-from center.reports.sheet import sheet
+from center.outgoing.reports.answer import ReportAnswer
+from center.outgoing.reports.asked import ReportQuestion, Which, report
+from center.outgoing.reports.html import mail_text
+from center.outgoing.reports.sheet import sheet
 from words import moment
 
 
@@ -56,6 +56,6 @@ def as_text(answer: ReportAnswer, lang: str) -> str:
 
 def as_pdf(answer: ReportAnswer, lang: str) -> bytes:
     """The report as a PDF, dated now."""
-    from center.reports.pdf import report_pdf  # the library only where a PDF is made
+    from center.outgoing.reports.pdf import report_pdf  # the library only where a PDF is made
 
     return report_pdf(sheet(answer, lang), moment(datetime.now(UTC).astimezone(ZoneInfo(answer["timezone"])), lang))

@@ -31,7 +31,7 @@ from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
-from center.reports.api import add_report, add_report_mails
+from center.outgoing.reports.api import add_report, add_report_mails
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
 from wire.prometheus import CONTENT_TYPE

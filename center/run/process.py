@@ -31,7 +31,7 @@ from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
-from center.reports.job import ReportMailJob
+from center.outgoing.reports.job import ReportMailJob
 from center.run.application import application, waiting_application, worker_application
 from center.runtime.advice.advice_job import AdviceJob
 from center.runtime.opening import close_center, open_center
@@ -306,7 +306,7 @@ def _remove_ready(path: Path) -> None:
 
 def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None) -> None:
     if importlib.util.find_spec(_CONSOLE) is not None:
-        from center.reports.page import add_report_page  # noqa: PLC0415  # NiceGUI is loaded only where pages are
+        from center.outgoing.reports.page import add_report_page  # noqa: PLC0415  # NiceGUI is loaded only where pages are
 
         add_report_page(app, center)  # before the console, which answers every other path
         importlib.import_module(_CONSOLE).mount(app, center, accounts)

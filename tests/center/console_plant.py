@@ -324,8 +324,8 @@ def main() -> None:
     from center.console import mount
     from center.database.declarations import open_declarations
     from center.ingest.declaration_sender import DeclarationSender
-    from center.reports.api import add_report, add_report_mails
-    from center.reports.page import add_report_page
+    from center.outgoing.reports.api import add_report, add_report_mails
+    from center.outgoing.reports.page import add_report_page
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)

@@ -9,9 +9,9 @@ from center.contract.ledger import Changes
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.planning.planner import plan_messages
 from center.model.viewer import EVERYTHING
+from center.outgoing.reports.asked import ReportQuestion, report
 from center.queries.question import Question, UnknownSite
 from center.queries.trend import trend
-from center.reports.asked import ReportQuestion, report
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from wire.topics import Topic

@@ -31,11 +31,11 @@ from center.database import report_mails
 from center.database.report_mails import ReportMail, Subscription, prepare_report_mails
 from center.database.sql import open_database, reading
 from center.model.viewer import EVERYTHING
-from center.reports.api import add_report_mails
-from center.reports.asked import ReportQuestion, report
-from center.reports.due import after_failure, due_mails
-from center.reports.job import CONDITION, ReportMailJob
-from center.reports.sheet import sheet
+from center.outgoing.reports.api import add_report_mails
+from center.outgoing.reports.asked import ReportQuestion, report
+from center.outgoing.reports.due import after_failure, due_mails
+from center.outgoing.reports.job import CONDITION, ReportMailJob
+from center.outgoing.reports.sheet import sheet
 from config.mail import MailModel, ReportMailModel
 from oee.model.calendars import to_ns
 from words import number, say

@@ -19,11 +19,11 @@ from center.api.app import create_app
 from center.console.draw.goals import goals
 from center.model.targets import SaidTarget
 from center.model.viewer import EVERYTHING
+from center.outgoing.reports.api import add_report, file_name
+from center.outgoing.reports.asked import ReportQuestion, planned_shifts, report
+from center.outgoing.reports.html import mail_html, mail_text, page_content
+from center.outgoing.reports.sheet import sheet
 from center.queries.targets import targets
-from center.reports.api import add_report, file_name
-from center.reports.asked import ReportQuestion, planned_shifts, report
-from center.reports.html import mail_html, mail_text, page_content
-from center.reports.sheet import sheet
 from oee.model.calendars import to_ns
 from words import duration, number, percent, say
 
@@ -177,7 +177,7 @@ async def test_page_pdf_and_mail_say_the_same_numbers(app, asked, lang):
 
 
 def test_the_pdf_brings_its_font_and_can_be_read(center):
-    from center.reports.pdf import report_pdf
+    from center.outgoing.reports.pdf import report_pdf
 
     told = report(center, ReportQuestion(EVERYTHING, SITE))
     reader = PdfReader(io.BytesIO(report_pdf(sheet(told, "vi"), "nay")))

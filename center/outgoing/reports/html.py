@@ -5,7 +5,7 @@ from typing import Final
 from markupsafe import Markup
 
 from center.console.draw.markup import Child, el, join
-from center.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
+from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
 
 _INK: Final = {"": "#18211e", "strong": "#18211e", "faint": "#6b7671", "good": "#1f7a53", "bad": "#b53030"}
 _RULE: Final = "border-bottom:1px solid #e2e5de"

@@ -18,12 +18,12 @@ from center.console.draw.markup import Child, el
 from center.console.draw.names import named, report_page, targets_page
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
+from center.outgoing.reports.answer import ReportAnswer
+from center.outgoing.reports.asked import ReportQuestion, Which, planned_shifts, report
+from center.outgoing.reports.html import page_content
+from center.outgoing.reports.sheet import sheet
 from center.queries import sites as queries
 from center.queries.question import zone_of
-from center.reports.answer import ReportAnswer
-from center.reports.asked import ReportQuestion, Which, planned_shifts, report
-from center.reports.html import page_content
-from center.reports.sheet import sheet
 from center.runtime.state import CenterState
 from oee.model.calendars import local_date
 from words import say

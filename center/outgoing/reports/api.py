@@ -15,10 +15,10 @@ from center.api.problems import PROBLEMS
 from center.database.report_mails import ReportMail, latest, prepare_report_mails
 from center.model.times import iso
 from center.model.viewer import Viewer
+from center.outgoing.reports.answer import ReportAnswer
+from center.outgoing.reports.asked import ReportQuestion, Which, report
+from center.outgoing.reports.sheet import sheet
 from center.queries.question import zone_of
-from center.reports.answer import ReportAnswer
-from center.reports.asked import ReportQuestion, Which, report
-from center.reports.sheet import sheet
 from center.runtime.state import CenterState
 from words import moment
 
@@ -118,7 +118,7 @@ def pdf_response(center: CenterState, question: ReportQuestion, answer: ReportAn
 
 def pdf_of(center: CenterState, question: ReportQuestion, answer: ReportAnswer, lang: str) -> bytes:
     """The PDF, dated now in the site's zone."""
-    from center.reports.pdf import report_pdf  # noqa: PLC0415  # the library only where a PDF is made
+    from center.outgoing.reports.pdf import report_pdf  # noqa: PLC0415  # the library only where a PDF is made
 
     made = datetime.fromtimestamp(center.now_ns() // 1_000_000_000, UTC)
     return report_pdf(

@@ -14,12 +14,13 @@ from center.database import report_mails
 from center.database.report_mails import GIVEN_UP, REFUSED, SENT, ReportMail
 from center.model.times import BadQuestion
 from center.model.viewer import EVERYTHING
+from center.outgoing.mail import MailNotTaken, MailRefused, NoMailServer, send
+from center.outgoing.reports.api import file_name, pdf_of
+from center.outgoing.reports.asked import ReportQuestion, report
+from center.outgoing.reports.due import after_failure, due_mails, subscriptions
+from center.outgoing.reports.letter import MailParts, message_of
+from center.outgoing.reports.sheet import sheet
 from center.queries.question import UnknownSite
-from center.reports.api import file_name, pdf_of
-from center.reports.asked import ReportQuestion, report
-from center.reports.due import after_failure, due_mails, subscriptions
-from center.reports.mail import MailNotTaken, MailParts, MailRefused, NoMailServer, message_of, send
-from center.reports.sheet import sheet
 from center.runtime.background import BackgroundJob
 from center.runtime.state import CenterState
 from config.mail import MailModel, ReportMailModel

@@ -1,4 +1,4 @@
-"""A report as a mail, and the server that takes it."""
+"""Mails, and the server that takes them."""
 
 import smtplib
 import ssl
@@ -13,8 +13,6 @@ from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 
-from center.reports.html import mail_html, mail_text
-from center.reports.sheet import ReportSheet
 from config.mail import MailModel
 
 _TIMEOUT_S = 30.0
@@ -34,33 +32,31 @@ class NoMailServer(MailNotTaken):
 
 
 @dataclass(frozen=True)
-class MailParts:
-    """What a mail holds besides the sheet. link: address of the report's page; file: name of the PDF; made: when."""
+class MailHead:
+    """What every mail says. subject: in one line; made: when; lang: its language; key: names this mail for ever, so that one
+    that is sent twice has one Message-ID, by which mail programs show it once.
+    """
 
+    subject: str
     recipient: str
     sender: str
-    link: str
-    pdf: bytes
-    file: str
     made: datetime
+    lang: str
     key: str
-    """Names this mail for ever: a mail that is sent twice has one Message-ID, by which mail programs show it once."""
 
 
-def message_of(sheet: ReportSheet, parts: MailParts) -> EmailMessage:
-    """The mail: text, HTML, and the PDF."""
+def mail_of(head: MailHead, text: str) -> EmailMessage:
+    """A mail with a plain text, to which other parts may be added."""
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = " ".join(sheet.title.split())  # a name with a line break would end the header
-    message["From"] = Address("Nhịp", addr_spec=parts.sender)
-    message["To"] = parts.recipient
-    message["Date"] = format_datetime(parts.made)
-    domain = parts.sender.rpartition("@")[2]
-    message["Message-ID"] = f"<{sha256(parts.key.encode()).hexdigest()[:32]}@{domain}>"
+    message["Subject"] = " ".join(head.subject.split())  # a name with a line break would end the header
+    message["From"] = Address("Nhịp", addr_spec=head.sender)
+    message["To"] = head.recipient
+    message["Date"] = format_datetime(head.made)
+    domain = head.sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{sha256(head.key.encode()).hexdigest()[:32]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = sheet.lang
-    message.set_content(mail_text(sheet, parts.link))
-    message.add_alternative(mail_html(sheet, parts.link), subtype="html")
-    message.add_attachment(parts.pdf, maintype="application", subtype="pdf", filename=parts.file)
+    message["Content-Language"] = head.lang
+    message.set_content(text)
     return message
 
 

@@ -10,6 +10,7 @@ from center.model.buckets import date_start_ns
 from center.model.sites import LineSpan, lines_of, retired_since
 from center.model.times import BadQuestion, iso, known_day, window
 from center.model.viewer import Viewer
+from center.outgoing.reports.answer import REPORT_KPIS, ReportAnswer, ReportPeriod, ReportSources, report_of
 from center.queries import sites as site_queries
 from center.queries.gateways import days
 from center.queries.paging import MOST_ROWS
@@ -17,7 +18,6 @@ from center.queries.question import Question, UnknownSite, zone_of
 from center.queries.stops import StopFilter, stops
 from center.queries.trend import trend
 from center.queries.waterfall import waterfall_steps
-from center.reports.answer import REPORT_KPIS, ReportAnswer, ReportPeriod, ReportSources, report_of
 from center.runtime.state import CenterState
 from oee.model.calendars import cut, local_date
 from oee.model.facts import NO_SHIFT

@@ -16,7 +16,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from center.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
+from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
 from words import say
 
 _FONTS: Final = Path(__file__).parent / "fonts"

@@ -7,8 +7,8 @@ from typing import Final
 
 from center.database.report_mails import GIVEN_UP, ReportMail, Subscription
 from center.model.viewer import EVERYTHING
+from center.outgoing.reports.asked import PlannedShift, machines_of, planned_shifts
 from center.queries.question import zone_of
-from center.reports.asked import PlannedShift, machines_of, planned_shifts
 from center.runtime.state import CenterState
 from config.mail import ReportMailModel
 from oee.model.calendars import local_date

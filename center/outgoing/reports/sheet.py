@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from center.console.draw.goals import missed_at_best
 from center.console.draw.waterfall_bars import waterfall_bars
-from center.reports.answer import ReportAnswer, ReportMachine, ReportStop
+from center.outgoing.reports.answer import ReportAnswer, ReportMachine, ReportStop
 from words import duration, hours, moment, number, percent, say
 from words.catalogue import catalogue
 
