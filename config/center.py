@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from config.alerts import AlertsModel
 from config.mail import MailModel, ReportMailModel
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict, is_loopback
 from config.yaml.complaints import InvalidValue
@@ -126,6 +127,12 @@ class CenterFile(BrokerLink):
         (), description="Shift reports that are sent by mail.", examples=["[{site: van-long, to: [lan@example.vn]}]"]
     )
 
+    alerts: AlertsModel | None = Field(
+        None,
+        description="Alerts, and whom they are told; none are raised without it.",
+        examples=["{channels: {lan: {mail: [lan@example.vn]}}, send: [{to: [lan]}]}"],
+    )
+
     role: Literal["all", "ingest", "console"] = Field(
         "all",
         description="Task of this process: everything, or, beside others on the same store and database, only ingest or "
@@ -150,6 +157,16 @@ class CenterFile(BrokerLink):
         if reports and "mail" in info.data and info.data["mail"] is None:
             raise InvalidValue("reports_without_mail", "there is no server that takes mails")
         return reports
+
+    @field_validator("alerts")
+    @classmethod
+    def _tellable(cls, alerts: AlertsModel | None, info: ValidationInfo) -> AlertsModel | None:
+        """Somebody has to take the mails."""
+        if alerts and "mail" in info.data and info.data["mail"] is None:
+            for name, channel in alerts.channels.items():
+                if channel.mail:
+                    raise InvalidValue("alerts_without_mail", "there is no server that takes mails", channel=name)
+        return alerts
 
     @field_validator("listen")
     @classmethod

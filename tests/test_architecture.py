@@ -105,7 +105,8 @@ ARROWS = {
         templates/ -> site/ devices/ yaml/
         site/      -> devices/ yaml/
         bundle     -> yaml/
-        center     -> mail yaml/
+        center     -> alerts mail yaml/
+        alerts     -> mail yaml/
         mail       -> yaml/
         devices/   -> yaml/
         yaml/

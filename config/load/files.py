@@ -26,6 +26,7 @@ _KEYS: Final = (
     "pid_file",
     "pin_file",
     "photo",
+    "address_file",
 )
 _STORE_KEYS: Final = ("file", "books", "cache", "password_file", "token_file", "ca_file")
 _SQLITE: Final = "sqlite:///"
@@ -54,6 +55,9 @@ def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
         for key, value in center.store.options.items()
     }
     changes["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
+    if alerts := center.alerts:
+        channels = {name: _resolved(channel, folder) for name, channel in alerts.channels.items()}
+        changes["alerts"] = alerts.model_copy(update={"channels": channels})
     if center.database and center.database.startswith(_SQLITE):
         changes["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
     return _resolved(center, folder).model_copy(update=changes)

@@ -1,13 +1,13 @@
 """The page at the machine, what it offers to enter, and the targets that it shows."""
 
-import math
 from datetime import date
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from config.yaml.common import Listen, MachineId, Name, Strict
 from config.yaml.complaints import InvalidValue
+from config.yaml.ratios import AimedRatio
 from config.yaml.times import Duration, DurationOrZero
 from oee.kpi.targets import RATIOS
 
@@ -78,22 +78,6 @@ class AndonModel(Strict):
     def port(self) -> int:
         """The port part of `listen`."""
         return int(self.listen.rpartition(":")[2])
-
-
-def _aimed(given: object) -> object:
-    """`65%` or `0.65` as a ratio."""
-    text = str(given).strip()
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= 1:
-        raise InvalidValue("bad_aimed_ratio", "not a ratio between 0 and 1; write for example 65% or 0.65")
-    return value
-
-
-AimedRatio = Annotated[float, BeforeValidator(_aimed)]
-"""A ratio that is aimed at, above 0 and at most 1."""
 
 
 class TargetModel(Strict):

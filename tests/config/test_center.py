@@ -158,3 +158,74 @@ def test_complaints_about_mail(text, codes):
     assert sorted(item.code for item in caught.value.complaints) == codes
     for item in caught.value.complaints:
         assert words.complaint(item, "vi").startswith("c.yaml")
+
+
+ALERTS = """
+broker: mqtt://host
+store: {kind: duckdb}
+mail: {server: "127.0.0.1:25", sender: nhip@example.vn}
+alerts:
+"""
+
+
+def test_alerts_with_rules_of_a_site(tmp_path):
+    text = """
+  stop: {longer: 20min}
+  off: [coverage]
+  quiet: ["22:00-06:00", "11:30-12:30"]
+  sites:
+    van-long: {stop: {states: [breakdown]}, quiet: [], oee: {from: 75%}}
+  channels:
+    bao-tri: {address_file: zalo}
+    lan: {mail: [lan@example.vn], language: en}
+  send:
+    - {to: [bao-tri], kinds: [stop, call], calls: [maintenance], quiet: ignore}
+    - {to: [lan, bao-tri], sites: [van-long], lines: [stamping], after: 30min}
+"""
+    (tmp_path / "c.yaml").write_text(ALERTS + text)
+    alerts = config.load_center(tmp_path / "c.yaml").alerts
+    assert alerts.channels["bao-tri"].address_file == str(tmp_path / "zalo")
+    assert (alerts.stop.longer, alerts.quiet[0]) == (1200.0, (79_200, 21_600))
+    mine, other = alerts.rules_of("van-long"), alerts.rules_of("hoa-binh")
+    assert (mine.stop.longer, mine.stop.states, mine.quiet, mine.off) == (1200.0, ("breakdown",), (), ("coverage",))
+    assert (mine.oee.part, mine.oee.below, other.oee.part) == (0.75, 5.0, 0.5)
+    assert other.stop == alerts.stop
+    assert [route.after for route in alerts.send] == [0.0, 1800.0]
+
+
+def test_a_file_without_alerts_has_none_and_an_empty_block_has_the_usual_rules():
+    assert config.parse_center("broker: mqtt://host\nstore: {kind: duckdb}\n").alerts is None
+    alerts = config.parse_center(ALERTS.replace("alerts:", "alerts: {}")).alerts
+    assert (alerts.stop.longer, alerts.no_data.longer, alerts.send) == (900.0, 600.0, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("{stop: {longer: 15}}", "bad_duration", "15"),
+        ("{stop: {states: [running]}}", "not_one_of", "running"),
+        ("{stopp: {longer: 15min}}", "unknown_key", "stop"),
+        ("{off: [oe]}", "not_one_of", "oee"),
+        ("{coverage: {below: 950%}}", "bad_aimed_ratio", "950%"),
+        ('{quiet: ["22:00-22:00"]}', "quiet_always", "22:00-22:00"),
+        ('{quiet: ["22h-6h"]}', "bad_clock", "22h-6h"),
+        ("{channels: {a: {language: vi}}}", "alert_channel_way", "zalo://"),
+        ("{channels: {a: {mail: [lan@example.vn], address_file: f}}}", "alert_channel_way", "mail"),
+        ("{channels: {bao-tri: {address_file: f}}, send: [{to: [bao-tr]}]}", "alert_channel", "bao-tri"),
+        ("{sites: {van-long: {oee: {below: 0}}}}", "out_of_range", "0"),
+    ],
+)
+def test_what_is_wrong_with_alerts_is_said(text, code, said):
+    with pytest.raises(config.Misconfigured) as caught:
+        config.parse_center(ALERTS.replace("alerts:\n", f"alerts: {text}\n"), "c.yaml")
+    (item,) = caught.value.complaints
+    assert item.code == code
+    assert said in words.complaint(item, "vi")
+    assert said in words.complaint(item, "en")
+
+
+def test_alerts_by_mail_need_a_mail_server():
+    text = "broker: mqtt://host\nstore: {kind: duckdb}\nalerts: {channels: {lan: {mail: [lan@example.vn]}}}\n"
+    with pytest.raises(config.Misconfigured) as caught:
+        config.parse_center(text)
+    assert [item.code for item in caught.value.complaints] == ["alerts_without_mail"]
