@@ -73,7 +73,9 @@ class AlertRules(Strict):
     """What is an alert. off: kinds that never are; quiet: when messages wait, in the site's time zone."""
 
     stop: StopRule = Field(StopRule(), description="A machine stands for long.", examples=["{longer: 15min}"])
-    no_data: NoDataRule = Field(NoDataRule(), description="Nothing is known of a machine.", examples=["{longer: 10min}"])
+    no_data: NoDataRule = Field(
+        NoDataRule(), description="Nothing is known of a machine.", examples=["{longer: 10min}"]
+    )
     oee: OeeRule = Field(OeeRule(), description="OEE is below its target.", examples=["{below: 5}"])
     pieces: PiecesRule = Field(PiecesRule(), description="Pieces are missing.", examples=["{behind: 10%}"])
     coverage: CoverageRule = Field(CoverageRule(), description="Data are missing.", examples=["{below: 95%}"])

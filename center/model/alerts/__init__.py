@@ -1,0 +1,1 @@
+"""Which alerts begin, go on and end, and whom they are owed to."""
