@@ -72,14 +72,20 @@ class CallRule(Strict):
 class AlertRules(Strict):
     """What is an alert. off: kinds that never are; quiet: when messages wait, in the site's time zone."""
 
-    stop: StopRule = Field(StopRule(), description="A machine stands for long.", examples=["{longer: 15min}"])
-    no_data: NoDataRule = Field(
-        NoDataRule(), description="Nothing is known of a machine.", examples=["{longer: 10min}"]
+    stop: StopRule = Field(
+        StopRule.model_validate({}), description="A machine stands for long.", examples=["{longer: 15min}"]
     )
-    oee: OeeRule = Field(OeeRule(), description="OEE is below its target.", examples=["{below: 5}"])
-    pieces: PiecesRule = Field(PiecesRule(), description="Pieces are missing.", examples=["{behind: 10%}"])
-    coverage: CoverageRule = Field(CoverageRule(), description="Data are missing.", examples=["{below: 95%}"])
-    call: CallRule = Field(CallRule(), description="Calls for help.", examples=["{longer: 2min}"])
+    no_data: NoDataRule = Field(
+        NoDataRule.model_validate({}), description="Nothing is known of a machine.", examples=["{longer: 10min}"]
+    )
+    oee: OeeRule = Field(OeeRule.model_validate({}), description="OEE is below its target.", examples=["{below: 5}"])
+    pieces: PiecesRule = Field(
+        PiecesRule.model_validate({}), description="Pieces are missing.", examples=["{behind: 10%}"]
+    )
+    coverage: CoverageRule = Field(
+        CoverageRule.model_validate({}), description="Data are missing.", examples=["{below: 95%}"]
+    )
+    call: CallRule = Field(CallRule.model_validate({}), description="Calls for help.", examples=["{longer: 2min}"])
     off: tuple[AlertKind, ...] = Field((), description="Kinds that are no alerts.", examples=["[coverage]"])
     quiet: tuple[QuietHours, ...] = Field(
         (), description="When messages wait, in the site's time zone.", examples=['["22:00-06:00"]']

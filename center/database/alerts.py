@@ -95,10 +95,12 @@ def acknowledge_alert(
         alert = _alert(found)
         if alert.acknowledged:
             return alert
-        values = {"acknowledged_ns": now_ns, "by": by[:80]}
         free = (ALERTS.c.id == number) & (ALERTS.c.acknowledged_ns == 0) & (ALERTS.c.ended_ns == 0)
-        if connection.execute(ALERTS.update().where(free).values(**values)).rowcount and record:
-            record(connection, replace(alert, **values))
+        if (
+            connection.execute(ALERTS.update().where(free).values(acknowledged_ns=now_ns, by=by[:80])).rowcount
+            and record
+        ):
+            record(connection, replace(alert, acknowledged_ns=now_ns, by=by[:80]))
         again = connection.execute(select(ALERTS).where(ALERTS.c.id == number)).mappings().one()
         return _alert(again)
 

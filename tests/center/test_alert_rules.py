@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from center.model.alerts.alert import GONE, OVER, AlertKey, AlertRecord, Level, Observed
+from center.model.alerts.alert import GONE, OVER, AlertKey, AlertRecord, Gravity, Observed
 from center.model.alerts.decide import Timing, decide
 from center.model.alerts.owed import Telling, quiet_until
 from config.alerts import ALERT_KINDS, AlertRules, AlertsModel
@@ -23,7 +23,7 @@ def at(text, zone=ZONE):
     return to_ns(datetime.fromisoformat(text).replace(tzinfo=zone))
 
 
-def seen(kind, machine="", level=Level.BEGINS, *, gateway="", about="", since=0, **more):
+def seen(kind, machine="", level=Gravity.BEGINS, *, gateway="", about="", since=0, **more):
     key = AlertKey(SITE if kind != "center" else "", kind, machine, gateway, about)
     return Observed(key, level, since, owner=gateway or "main", **more)
 
@@ -60,7 +60,7 @@ class Book:
 def test_what_is_bad_is_told_once_and_is_over_when_it_has_been_calm_for_long_enough():
     book = Book()
     bad = seen("oee", "press-1", settle_ns=2 * MIN, calm_ns=5 * MIN)
-    calm = seen("oee", "press-1", Level.CALM, settle_ns=2 * MIN, calm_ns=5 * MIN)
+    calm = seen("oee", "press-1", Gravity.CALM, settle_ns=2 * MIN, calm_ns=5 * MIN)
     for minute in range(2):
         book.round(minute * MIN, bad)
     assert book.begun == [], "not for a moment"
@@ -69,7 +69,7 @@ def test_what_is_bad_is_told_once_and_is_over_when_it_has_been_calm_for_long_eno
     assert book.begun == [bad.key]
     for minute in range(4, 9):
         book.round(minute * MIN, calm)
-    book.round(9 * MIN - 1, seen("oee", "press-1", Level.HOLDS))
+    book.round(9 * MIN - 1, seen("oee", "press-1", Gravity.HOLDS))
     book.round(9 * MIN, calm)
     assert book.ended == [], "it was not calm all the time"
     book.round(14 * MIN, calm)
@@ -88,7 +88,7 @@ def test_a_gateway_that_is_away_is_one_alert():
     assert book.begun == [gateway.key]
     book.round(MIN, *everything, gateway)
     other = seen("stop", "x-1")
-    book.round(2 * MIN, gateway, Observed(other.key, Level.BEGINS, 0, owner="second"))
+    book.round(2 * MIN, gateway, Observed(other.key, Gravity.BEGINS, 0, owner="second"))
     assert book.open == [gateway.key, other.key], "machines of another gateway are another cause"
 
 
@@ -103,7 +103,7 @@ def test_a_machine_that_stands_is_not_told_again_as_a_bad_shift_while_it_stands(
     behind = [seen("oee", "press-1", about="A"), seen("pieces", "press-1", about="A")]
     book.round(0, seen("stop", "press-1"), *behind)
     assert [key.kind for key in book.begun] == ["stop"]
-    book.round(MIN, seen("stop", "press-1", Level.CALM), *behind)
+    book.round(MIN, seen("stop", "press-1", Gravity.CALM), *behind)
     book.round(2 * MIN, *behind)
     assert [key.kind for key in book.begun] == ["stop", "oee"], "missing pieces are a consequence of a low OEE"
 
@@ -111,7 +111,7 @@ def test_a_machine_that_stands_is_not_told_again_as_a_bad_shift_while_it_stands(
 def test_data_that_were_lost_while_a_gateway_was_away_are_not_told_again_in_the_same_shift():
     book = Book()
     book.round(10 * MIN, seen("no_data", gateway="main"))
-    book.round(20 * MIN, seen("no_data", gateway="main", level=Level.CALM))
+    book.round(20 * MIN, seen("no_data", gateway="main", level=Gravity.CALM))
     thin = seen("coverage", "press-1", about="A", since=0)
     book.round(30 * MIN, thin)
     assert book.open == []
@@ -125,7 +125,7 @@ def test_what_cannot_be_told_now_changes_nothing():
     bad = seen("stop", "press-1")
     book.round(0, bad)
     for minute in range(1, 600):
-        book.round(minute * MIN, seen("stop", "press-1", Level.UNKNOWN))
+        book.round(minute * MIN, seen("stop", "press-1", Gravity.UNKNOWN))
     book.round(600 * MIN, blind={(SITE, "stop")})
     assert book.open == [bad.key]
     book.round(601 * MIN)
@@ -135,10 +135,10 @@ def test_what_cannot_be_told_now_changes_nothing():
 def test_a_call_that_somebody_answers_at_the_machine_is_acknowledged():
     book = Book()
     book.round(0, seen("call", "press-1", about="c1"))
-    book.round(MIN, seen("call", "press-1", Level.HOLDS, about="c1", answered_by="andon/t1"))
+    book.round(MIN, seen("call", "press-1", Gravity.HOLDS, about="c1", answered_by="andon/t1"))
     (alert,) = book.alerts.values()
     assert (alert.is_open, alert.by, alert.acknowledged_ns) == (True, "andon/t1", MIN)
-    book.round(2 * MIN, seen("call", "press-1", Level.CALM, about="c1"))
+    book.round(2 * MIN, seen("call", "press-1", Gravity.CALM, about="c1"))
     assert book.ended == [(alert.key, OVER)]
 
 
@@ -153,7 +153,7 @@ _observed = st.builds(
     ),
     st.sampled_from(ALERT_KINDS),
     st.sampled_from(["", "m-1", "m-2"]),
-    st.sampled_from(Level),
+    st.sampled_from(Gravity),
     st.sampled_from([0, 90]),
     st.sampled_from([0, 90]),
 )
@@ -177,14 +177,14 @@ def test_whatever_is_observed_nothing_is_told_twice_or_out_of_nothing(rounds, ra
         assert [item.key for item in again.begin] == [item.key for item in changes.begin], "the order does not matter"
         assert len(set(book.open)) == len(book.open), "one alert about one thing"
         level_of = {key: item.level for key, item in last.items()}
-        for since, wanted in ((bad_since, Level.BEGINS), (calm_since, Level.CALM)):
+        for since, wanted in ((bad_since, Gravity.BEGINS), (calm_since, Gravity.CALM)):
             for key in {*since, *level_of}:
                 if level_of.get(key) is wanted:
                     since.setdefault(key, now_ns)
                 else:
                     since.pop(key, None)
         for item in changes.begin:
-            assert item.level is Level.BEGINS
+            assert item.level is Gravity.BEGINS
             assert item.key not in before
             assert now_ns - bad_since[item.key] >= item.settle_ns
         for alert, why in changes.end:

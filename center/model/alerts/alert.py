@@ -25,7 +25,7 @@ class AlertKey(NamedTuple):
     about: str = ""
 
 
-class Level(IntEnum):
+class Gravity(IntEnum):
     """How bad it is. HOLDS: no reason to begin an alert, and none to end one; UNKNOWN: cannot be told now."""
 
     CALM = 0
@@ -42,7 +42,7 @@ class Observed:
     """
 
     key: AlertKey
-    level: Level
+    level: Gravity
     since_ns: int
     owner: str = ""
     lines: tuple[str, ...] = ()

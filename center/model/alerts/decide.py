@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from center.model.alerts.alert import GONE, OVER, AlertKey, AlertRecord, Level, Observed
+from center.model.alerts.alert import GONE, OVER, AlertKey, AlertRecord, Gravity, Observed
 from config.alerts import ALERT_KINDS, AlertKind
 
-_COVERS: Final[Mapping[AlertKind, Collection[AlertKind]]] = {
+_COVERS: Final[Mapping[AlertKind, tuple[AlertKind, ...]]] = {
     "center": ("no_data", "stop", "oee", "pieces", "coverage"),
     "no_data": ("no_data", "stop", "oee", "pieces", "coverage"),
     "stop": ("oee", "pieces"),
@@ -30,7 +30,7 @@ class Timing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Changes:
+class AlertChanges:
     """What changes now. end: with how; answered: those that somebody has taken on elsewhere; timings: for the next time."""
 
     begin: Sequence[Observed]
@@ -45,7 +45,7 @@ def decide(
     timings: Mapping[AlertKey, Timing],
     now_ns: int,
     blind: Collection[tuple[str, AlertKind]] = (),
-) -> Changes:
+) -> AlertChanges:
     """The changes. alerts: all that are open, and those that ended lately; blind: sites and kinds that could not be looked at,
     whose alerts stay as they are. The order of what is observed does not matter, and neither do equal keys but the last.
     """
@@ -59,8 +59,8 @@ def decide(
     ):
         before, alert = timings.get(item.key, Timing()), open_by_key.get(item.key)
         timing = kept[item.key] = Timing(
-            (before.bad_ns or now_ns) if item.level is Level.BEGINS else None,
-            (before.calm_ns or now_ns) if item.level is Level.CALM else None,
+            (before.bad_ns or now_ns) if item.level is Gravity.BEGINS else None,
+            (before.calm_ns or now_ns) if item.level is Gravity.CALM else None,
         )
         if alert is None:
             settled = timing.bad_ns is not None and now_ns - timing.bad_ns >= item.settle_ns
@@ -74,7 +74,7 @@ def decide(
     for key, alert in open_by_key.items():
         if key not in seen and (key.site, key.kind) not in blind:
             end.append((alert, GONE))
-    return Changes(begin, end, answered, kept)
+    return AlertChanges(begin, end, answered, kept)
 
 
 class _Cause(NamedTuple):
