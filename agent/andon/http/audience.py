@@ -11,9 +11,9 @@ Event = tuple[str, str]
 class Tablet:
     """One open page: the latest that it has not been sent yet, by machine and event."""
 
-    def __init__(self, machines: frozenset[str]) -> None:
-        """machines: those that it shows; empty: all."""
-        self._machines = machines
+    def __init__(self, machines: frozenset[str], turn: asyncio.Lock) -> None:
+        """machines: those that it shows; empty: all; turn: shared by all pages."""
+        self._machines, self._turn = machines, turn
         self._waiting: dict[tuple[str, str], str] = {}
         self._news = asyncio.Event()
 
@@ -24,8 +24,14 @@ class Tablet:
             self._news.set()
 
     async def take(self) -> list[Event]:
-        """Waits until something is new; returns all that is."""
+        """Waits until something is new and it is this page's turn; returns all that is new.
+
+        In each round of the event loop one page takes: what is due meanwhile, such as reading a PLC, waits for the writing
+        to one page and not to all.
+        """
         await self._news.wait()
+        async with self._turn:
+            await asyncio.sleep(0)
         self._news.clear()
         events = [(event, text) for (_, event), text in self._waiting.items()]
         self._waiting.clear()
@@ -40,6 +46,7 @@ class Audience:
         self.closed = False
         self._hello = hello
         self._tablets: set[Tablet] = set()
+        self._turn = asyncio.Lock()
         self._latest: dict[tuple[str, str], str] = {}
 
     def __len__(self) -> int:
@@ -48,7 +55,7 @@ class Audience:
     @contextmanager
     def open(self, machines: Iterable[str]) -> Iterator[Tablet]:
         """A page that is open within the block; everything is new to it."""
-        tablet = Tablet(frozenset(machines))
+        tablet = Tablet(frozenset(machines), self._turn)
         for (machine, event), text in {**self._latest, ("", "hello"): self._hello()}.items():
             tablet.put(machine, event, text)
         self._tablets.add(tablet)
