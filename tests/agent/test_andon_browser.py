@@ -170,6 +170,31 @@ def test_numbers_calls_notes_and_what_a_glove_taps_twice(press, tablets):
     expect(page.locator(".note.bad")).to_have_count(0)
 
 
+def test_more_rejects_than_pieces_are_asked_about_and_can_be_right(press, tablets):
+    page = tablets.open(press.url, name="nhiều", path="/#/m/m-3")
+    page.wait_for_selector("[data-act=add]")
+    tap(page, "[data-act=count]", *["[data-act=key] >> nth=2"] * 5)
+    page.locator("[data-act=count-save]").dblclick()
+    expect(page.locator("dialog[data-name=doubt]")).to_contain_text(re.compile(r"\d{2,3}\.\d{3}\D+\d"))
+    assert page.evaluate(SMALL) == page.evaluate(WIDE) == []
+    tap(page, "[data-act=doubt-change]")
+    expect(page.locator("#typed")).to_have_text("99.999")
+    tap(page, "[data-act=close]")
+    assert entries_of(press, "nhiều") == []
+    tap(page, "[data-act=count]", *["[data-act=key] >> nth=2"] * 5, "[data-act=count-save]")
+    page.locator("[data-act=doubt-sure]").dblclick()
+    [found] = eventually(lambda: entries_of(press, "nhiều"))
+    assert (found["kind"], found["add"]) == ("rejects", 99_999)
+    expect(page.locator("dialog")).to_have_count(0)
+    tap(page, "[data-act=add]")  # one more is as doubtful
+    expect(page.locator("dialog[data-name=doubt]")).to_be_visible()
+    tap(page, "[data-act=close]", "[data-act=entries]", "dialog [data-act=undo] >> nth=0")
+    eventually(lambda: [item["kind"] for item in entries_of(press, "nhiều")] == ["rejects", "take_back"])
+    expect(page.locator(".k-rejects b")).to_have_text(re.compile(r"^(–|\d{1,2})$"))
+    tap(page, "[data-act=add]")
+    expect(page.locator("#toast")).to_contain_text("+1")
+
+
 def test_the_way_back_closes_what_is_open_and_nothing_else(press, tablets):
     page = tablets.open(press.url, path="/#/m/m-2")
     tap(page, "[data-act=planned]")

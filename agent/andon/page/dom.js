@@ -96,6 +96,7 @@ export function on(handlers) {
 
 addEventListener("click", (event) => {
   const again = isSecond(event);
+  if (event.target === sheet && !again) closeSheet(); // beside its content
   const element = event.target.closest("[data-act]");
   if (!element || element.disabled || (sheet && sheet.classList.contains("busy"))) return;
   if (again && !OFTEN.includes(element.dataset.act)) return;
@@ -123,7 +124,6 @@ export function openSheet(title, content, { wide = false, name = "" } = {}) {
   const opened = h("dialog", { class: wide ? "sheet wide" : "sheet", "data-name": name, "aria-label": title },
     h("header", null, h("h2", null, title), h("button", { type: "button", class: "round", "data-act": "close", "aria-label": "×" }, "×")),
     h("div", { class: "sheet-body" }, content));
-  opened.addEventListener("click", (event) => { if (event.target === opened) closeSheet(); });
   opened.addEventListener("close", () => { if (opened === sheet) closeSheet(); });
   document.body.append(opened);
   opened.showModal();

@@ -212,11 +212,15 @@ export function question(machine, item) {
 function numbers(machine) {
   const shift = machine.page && machine.page.shifts[0];
   if (!shift) return h("div", { class: "tiles" }, h("div", { class: "tile" }, h("h2", null, say("andon.no_shift"))));
-  const { live, about } = machine;
-  const pieces = live.shift === shift.name && live.pieces !== null && live.pieces !== undefined ? live.pieces : shift.pieces;
   return h("div", { class: "tiles" },
-    about.counter ? piecesTile(shift, pieces) : null,
+    machine.about.counter ? piecesTile(shift, piecesOf(machine, shift)) : null,
     oeeTile(shift));
+}
+
+// What was just counted is newer than what was last computed.
+function piecesOf({ live, page }, shift) {
+  const counting = shift === page.shifts[0] && live.shift === shift.name && live.pieces !== null && live.pieces !== undefined;
+  return counting ? live.pieces : shift.pieces;
 }
 
 function piecesTile(shift, pieces) {
@@ -261,16 +265,33 @@ function factor(key, value) {
     h("div", { class: "progress" }, h("i", { vars: { width: `${width.toFixed(1)}%` } })), h("b", null, percent(value)));
 }
 
+// What was added to the shift's count, less what was taken back, and is not sent yet.
+function waitingOf({ page }, kind, shift, pending) {
+  const shown = (entry) => entry.kind === kind && entry.add && (entry.shift_ms || page.shifts[0].start_ms) === shift.start_ms;
+  const wrong = pending.filter((entry) => entry.kind === "take_back").map((entry) => entry.entry);
+  const back = page.entries.filter((entry) => wrong.includes(entry.id) && shown(entry) && entry.at_ms >= shift.start_ms);
+  const sum = (rows) => rows.reduce((all, entry) => all + entry.add, 0);
+  return sum(pending.filter(shown)) - sum(back);
+}
+
+// More rejects and rework than pieces would make quality negative: { made, bad }; null where the count can be right.
+export function moreThanMade(machine, { kind, shiftMs, count, adds }) {
+  const shifts = machine.page ? machine.page.shifts : [];
+  const shift = shiftMs ? shifts.find((item) => item.start_ms === shiftMs) : shifts[0];
+  if (!machine.about.counter || !shift || !count) return null;
+  const pending = pendingOf(machine.id);
+  const stands = (one) => (shift.counts[one] || 0) + waitingOf(machine, one, shift, pending);
+  const others = machine.about.counts.filter((one) => one !== kind || adds).reduce((all, one) => all + stands(one), 0);
+  const [made, bad] = [piecesOf(machine, shift), count + others];
+  return bad > made ? { made, bad } : null;
+}
+
 function counts(machine, pending) {
   const kinds = machine.about.counts;
   const shift = machine.page && machine.page.shifts[0];
   if (!kinds.length || !shift) return null;
   return h("div", { class: "stack" }, kinds.map((kind) => {
-    const shown = (entry) => entry.kind === kind && entry.add && (entry.shift_ms || shift.start_ms) === shift.start_ms;
-    const wrong = pending.filter((entry) => entry.kind === "take_back").map((entry) => entry.entry);
-    const back = machine.page.entries.filter((entry) => wrong.includes(entry.id) && shown(entry) && entry.at_ms >= shift.start_ms);
-    const waiting = pending.filter(shown).reduce((sum, entry) => sum + entry.add, 0) - back.reduce((sum, entry) => sum + entry.add, 0);
-    const known = shift.counts[kind];
+    const [known, waiting] = [shift.counts[kind], waitingOf(machine, kind, shift, pending)];
     const arg = `${machine.id} ${kind}`;
     return h("div", { class: `counter k-${kind}` },
       h("div", { class: "counter-words" },

@@ -4,7 +4,7 @@ import { button, closeSheet, fill, h, holdSheet, on, openSheet, sheetName, toast
 import { dismiss, enter, troubled, waitingEntries } from "./entries.js";
 import { now, post } from "./gateway.js";
 import { glyph, icon, STATE_ICONS } from "./icons.js";
-import { answerOf, answerText, callIcon, callName, isStanding, machineOf, pendingOf, productName, question, reasonName, stopOf } from "./machine.js";
+import { answerOf, answerText, callIcon, callName, isStanding, machineOf, moreThanMade, pendingOf, productName, question, reasonName, stopOf } from "./machine.js";
 import { preferences, site } from "./setup.js";
 import { clock, day, duration, fromTo, fromZone, named, number, roughly, say, zoneFields } from "./words.js";
 
@@ -187,7 +187,7 @@ function typed() {
 }
 
 on({
-  "add": (arg) => { const [id, kind, add] = arg.split(" "); save(id, { kind, add: Number(add) }, say("andon.added", { n: add, what: say(`andon.kind.${kind}`) })); },
+  "add": (arg) => { const [id, kind, add] = arg.split(" "); saveMore(id, kind, null, Number(add)); },
   "total": (arg) => { const [id, shiftMs, total] = arg.split(" "); saveTotal(id, "rejects", Number(shiftMs), Number(total)); },
   "count": (arg) => openCount(...arg.split(" ")),
   "count-way": (way) => { keypad.way = way; drawCount(); },
@@ -201,15 +201,46 @@ on({
     const { id, kind, shiftMs, way, digits, cause } = keypad;
     const count = Number(digits || "0");
     if (way === "total") saveTotal(id, kind, shiftMs, count);
-    else if (count) save(id, { kind, add: count, ...(cause ? { cause } : {}), ...(shiftMs ? { shift_ms: shiftMs } : {}) }, say("andon.added", { n: number(count), what: say(`andon.kind.${kind}`) }));
+    else if (count) saveMore(id, kind, shiftMs, count, cause);
+  },
+  "doubt-sure": () => doubted.go(),
+  "doubt-change": () => {
+    if (doubted.typed) drawCount();
+    else closeSheet();
   },
 });
+
+function saveMore(id, kind, shiftMs, add, cause) {
+  askIfMoreThanMade(id, { kind, shiftMs, count: add, adds: true }, () => save(id,
+    { kind, add, ...(cause ? { cause } : {}), ...(shiftMs ? { shift_ms: shiftMs } : {}) },
+    say("andon.added", { n: number(add), what: say(`andon.kind.${kind}`) })));
+}
 
 // The shift goes by its beginning: it may change between two taps.
 function saveTotal(id, kind, shiftMs, total) {
   const shift = machineOf(id).page.shifts.find((item) => item.start_ms === shiftMs);
-  save(id, { kind, total, ...(shiftMs ? { shift_ms: shiftMs } : {}), ...(shift && now() < shift.end_ms ? { ends: true } : {}) },
-    say("andon.total_noted", { n: number(total), what: say(`andon.kind.${kind}`), shift: shift ? shift.name : "" }));
+  askIfMoreThanMade(id, { kind, shiftMs, count: total, adds: false }, () => save(id,
+    { kind, total, ...(shiftMs ? { shift_ms: shiftMs } : {}), ...(shift && now() < shift.end_ms ? { ends: true } : {}) },
+    say("andon.total_noted", { n: number(total), what: say(`andon.kind.${kind}`), shift: shift ? shift.name : "" })));
+}
+
+// A question, no refusal: pieces may be counted later, or pass no counter.
+
+let doubted = null;
+
+function askIfMoreThanMade(id, entry, go) {
+  const doubt = moreThanMade(machineOf(id), entry);
+  if (!doubt) {
+    go();
+    return;
+  }
+  doubted = { go, typed: sheetName() === "count" };
+  openSheet(say("andon.doubt_title"), [
+    h("p", { class: "lead" }, say("andon.doubt", { bad: number(doubt.bad), made: number(doubt.made) })),
+    h("div", { class: "row" },
+      button("doubt-change", say("andon.doubt_change"), { icon: icon("undo"), className: "big strong" }),
+      button("doubt-sure", say("andon.doubt_sure"), { icon: icon("check"), className: "big quiet" })),
+  ], { name: "doubt" });
 }
 
 // Calls
