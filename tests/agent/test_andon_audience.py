@@ -24,14 +24,14 @@ async def test_one_page_in_a_round_of_the_loop(told):
     async def page():
         with audience.open([]) as tablet:
             await tablet.take()  # what was before it opened
-            ready.append(tablet)
+            opened.release()
             events = await tablet.take()
             took.append((now, events))
 
-    ready = []
+    opened = asyncio.Semaphore(0)
     pages = [asyncio.create_task(page()) for _ in range(PAGES)]
-    while len(ready) < PAGES:
-        await asyncio.sleep(0)
+    for _ in range(PAGES):
+        await opened.acquire()
     count()
     for number in range(told):
         audience.put(f"m-{number}", "live", "{}")
