@@ -55,6 +55,7 @@ ARROWS = {
         model/
     """,
     "oee/advice": """
+        gain/     -> written edges repairs trust window grid statistics/
         written   -> life look trust finding
         life      -> look catalogue finding window
         look      -> catalogue trust finding window
@@ -67,6 +68,16 @@ ARROWS = {
         window    -> grid
         grid
         statistics/
+    """,
+    "oee/advice/gain": """
+        written    -> action verdict detectable effect plan
+        action     -> verdict detectable plan
+        verdict    -> detectable effect measured plan metrics
+        detectable -> effect measured plan metrics
+        effect     -> measured
+        measured   -> plan metrics
+        plan       -> metrics
+        metrics
     """,
     "oee/engine": """
         correction     -> step deltas state

@@ -78,12 +78,15 @@ class RateRatio:
     high: float
 
 
-def rate_ratio(before: int, before_time: float, after: int, after_time: float, level: float = 0.95) -> RateRatio | None:
+def rate_ratio(
+    before: float, before_time: float, after: float, after_time: float, level: float = 0.95
+) -> RateRatio | None:
     """Ratio of two Poisson rates: n_after of n_after + n_before is binomial, its Clopper-Pearson limits made a ratio.
 
+    Counts that are spread wider than Poisson's are given divided by their dispersion, which widens the limits by its root.
     None without an event before or without time in either. (Przyborowski and Wilenski 1940; Clopper and Pearson 1934.)
     """
-    if before < 1 or not (before_time > 0 and after_time > 0):
+    if not before > 0 or not (before_time > 0 and after_time > 0):
         return None
     tail, times = (1 - level) / 2, before_time / after_time
     low = float(special.betaincinv(after, before + 1, tail)) if after else 0.0

@@ -1,7 +1,7 @@
 """What the order of values says without a distribution: shifts, slopes, resampling, and many tests at once. Pure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +54,29 @@ def hodges_lehmann(before: ArrayLike, after: ArrayLike, level: float = 0.95) -> 
     if rank < 1:
         return LocationShift(middle, None, None, 0, p)
     return LocationShift(middle, float(differences[rank - 1]), float(differences[pairs - rank]), rank, p)
+
+
+def stratified_shift(strata: Sequence[tuple[ArrayLike, ArrayLike]], level: float = 0.95) -> LocationShift | None:
+    """`hodges_lehmann` within strata: only values of the same stratum are compared, and all differences taken together.
+
+    strata: before and after of each. With one stratum it is `hodges_lehmann`; with more, limits and p are those of the sum
+    of Mann-Whitney statistics, normal with the sum of their means and variances. None if no stratum has both. (Hodges and
+    Lehmann 1963; Lehmann, Nonparametrics, 3.3.)
+    """
+    pairs = [(np.asarray(b, np.float64), np.asarray(a, np.float64)) for b, a in strata]
+    pairs = [(b, a) for b, a in pairs if len(b) and len(a)]
+    if len(pairs) < 2:
+        return hodges_lehmann(*pairs[0], level) if pairs else None
+    differences = np.sort(np.concatenate([np.subtract.outer(a, b).ravel() for b, a in pairs]))
+    u = float((differences > 0).sum() + 0.5 * (differences == 0).sum())
+    count = len(differences)
+    spread = math.sqrt(sum(len(b) * len(a) * (len(b) + len(a) + 1) / 12 for b, a in pairs))
+    rank = max(0, math.floor(count / 2 + float(special.ndtri((1 - level) / 2)) * spread))
+    p = min(1.0, 2 * float(special.ndtr(-(abs(u - count / 2) - 0.5) / spread)))
+    middle = float(np.median(differences))
+    if rank < 1:
+        return LocationShift(middle, None, None, 0, p)
+    return LocationShift(middle, float(differences[rank - 1]), float(differences[count - rank]), rank, p)
 
 
 def _mann_whitney(m: int, n: int) -> Float64:

@@ -97,7 +97,7 @@ def two_windows(before: Window, after: Window, level: float = 0.95) -> Estimate 
     first, last = ratio(*before), ratio(*after)
     if first is None or last is None:
         return None
-    return _difference(last[0] - first[0], first[1], last[1], level)
+    return of_influences(last[0] - first[0], first[1], last[1], level)
 
 
 def difference_in_differences(
@@ -120,13 +120,13 @@ def difference_in_differences(
     if first is None or last is None or len(pairs) < len(others):
         return None
     if not pairs:
-        return _difference(last[0] - first[0], first[1], last[1], level)
+        return of_influences(last[0] - first[0], first[1], last[1], level)
     if any(len(b[1]) != len(first[1]) or len(a[1]) != len(last[1]) for b, a in pairs):
         raise ValueError("a control's blocks must be those of the same dates as the machine's")
     shift = float(np.mean([a[0] - b[0] for b, a in pairs]))
     u_before = first[1] - np.mean([b[1] for b, _ in pairs], axis=0)
     u_after = last[1] - np.mean([a[1] for _, a in pairs], axis=0)
-    return _difference(last[0] - first[0] - shift, u_before, u_after, level)
+    return of_influences(last[0] - first[0] - shift, u_before, u_after, level)
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,20 @@ class Standardised:
         return self.raw - self.change.value
 
 
-def standardised(before: Window, after: Window, level: float = 0.95) -> Standardised | None:
-    """Direct standardisation: R_std = sum_p w_p R_p, w_p = product p's share of the denominator in both windows.
-
-    before, after: float64[P, T], a row for each product, 0 where it was not made. A product counts if both windows have
-    `LEAST_BLOCKS_OF_A_PRODUCT` blocks of it. None ("not comparable") if those hold less than `LEAST_COMPARABLE` of the
-    denominator, or a window has fewer than `LEAST_BLOCKS` blocks. (Rothman, Greenland and Lash, Modern Epidemiology.)
+@dataclass(frozen=True)
+class Sides:
+    """Two windows of several products as if both had the same mix. before, after: R_std and its influence float64[T]; weights,
+    covered: as in `Standardised`.
     """
+
+    before: tuple[float, Float64]
+    after: tuple[float, Float64]
+    weights: Float64
+    covered: float
+
+
+def sides(before: Window, after: Window) -> Sides | None:
+    """Direct standardisation, as `standardised` says; None if the products cannot be compared."""
     (nb, db), (na, da) = ((np.asarray(n, np.float64), np.asarray(d, np.float64)) for n, d in (before, after))
     whole = float(db.sum() + da.sum())
     enough = ((db > 0).sum(1) >= LEAST_BLOCKS_OF_A_PRODUCT) & ((da > 0).sum(1) >= LEAST_BLOCKS_OF_A_PRODUCT)
@@ -163,16 +170,30 @@ def standardised(before: Window, after: Window, level: float = 0.95) -> Standard
     if not whole > 0 or held.sum() < LEAST_COMPARABLE * whole:
         return None
     weights: Float64 = held / held.sum()
-    sides: list[tuple[float, Float64]] = []
+    found: list[tuple[float, Float64]] = []
     for n, d in ((nb, db), (na, da)):
         rows = [ratio(n[p], d[p]) for p in np.flatnonzero(enough)]
         parts = [(w, row) for w, row in zip(weights[enough], rows, strict=True) if row is not None]
-        sides.append((sum(w * row[0] for w, row in parts), np.sum([w * row[1] for w, row in parts], axis=0)))
-    change = _difference(sides[1][0] - sides[0][0], sides[0][1], sides[1][1], level)
+        found.append((float(sum(w * row[0] for w, row in parts)), np.sum([w * row[1] for w, row in parts], axis=0)))
+    return Sides(found[0], found[1], weights, float(held.sum() / whole))
+
+
+def standardised(before: Window, after: Window, level: float = 0.95) -> Standardised | None:
+    """Direct standardisation: R_std = sum_p w_p R_p, w_p = product p's share of the denominator in both windows.
+
+    before, after: float64[P, T], a row for each product, 0 where it was not made. A product counts if both windows have
+    `LEAST_BLOCKS_OF_A_PRODUCT` blocks of it. None ("not comparable") if those hold less than `LEAST_COMPARABLE` of the
+    denominator, or a window has fewer than `LEAST_BLOCKS` blocks. (Rothman, Greenland and Lash, Modern Epidemiology.)
+    """
+    found = sides(before, after)
+    if found is None:
+        return None
+    first, last = found.before, found.after
+    change = of_influences(last[0] - first[0], first[1], last[1], level)
     if change is None:
         return None
-    raw = float(na.sum() / da.sum() - nb.sum() / db.sum())
-    return Standardised(float(sides[0][0]), float(sides[1][0]), change, raw, weights, float(held.sum() / whole))
+    (nb, db), (na, da) = ((np.sum(n), np.sum(d)) for n, d in (before, after))
+    return Standardised(first[0], last[0], change, float(na / da - nb / db), found.weights, found.covered)
 
 
 @dataclass(frozen=True)
@@ -258,7 +279,8 @@ def change_point(values: ArrayLike, omega: float, trim: float = 0.15) -> ChangeP
     return ChangePoint(int(k[best]), float(t[best]), float(size[best]))
 
 
-def _difference(value: float, u_before: Float64, u_after: Float64, level: float) -> Estimate | None:
+def of_influences(value: float, u_before: Float64, u_after: Float64, level: float = 0.95) -> Estimate | None:
+    """A change with the influence of each block on it, as `two_windows` estimates it; None as there."""
     before, after = len(u_before), len(u_after)
     if min(before, after) < LEAST_BLOCKS:
         return None

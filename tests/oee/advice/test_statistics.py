@@ -307,15 +307,24 @@ def test_wrong_input_is_refused():
 # what intervals are worth
 
 
-def of_days(rng, machines, t, rho):
-    """Busy and good ideal minutes, float64[machines, t]: days that resemble the day before, half days, breakdowns."""
-    busy = (880 + 25 * rng.standard_normal((machines, t))) * np.where(rng.random((machines, t)) < 0.06, 0.5, 1.0)
+def moods(rng, machines, t, rho):
     mood = rng.standard_normal((machines, t))
     for i in range(1, t):
         mood[:, i] = rho * mood[:, i - 1] + math.sqrt(1 - rho**2) * mood[:, i]
+    return mood
+
+
+def of_days(rng, machines, t, rho, common=None, level=0.60):
+    """Busy and good ideal minutes, float64[machines, t]: days that resemble the day before, half days, breakdowns. common:
+    mood that half of a machine's own comes from.
+    """
+    busy = (880 + 25 * rng.standard_normal((machines, t))) * np.where(rng.random((machines, t)) < 0.06, 0.5, 1.0)
+    mood = moods(rng, machines, t, rho)
+    if common is not None:
+        mood = math.sqrt(0.5) * (common + mood)
     lost = np.where(rng.random((machines, t)) < 0.08, 0.10 * np.exp(0.6 * rng.standard_normal((machines, t))), 0)
     week = np.where(np.arange(t) % 6 == 0, -0.02, 0.0)
-    share = np.clip(0.60 + 0.055 * mood + week - np.minimum(lost, 0.4), 0, 1)
+    share = np.clip(level + 0.055 * mood + week - np.minimum(lost, 0.4), 0, 1)
     return busy * share, busy
 
 
