@@ -3,7 +3,7 @@
 Loading reports everything that is wrong at once, with its place; compiling turns a site into the core's machines.
 """
 
-from config.center import CenterFile
+from config.center import CenterFile, ConnectionsModel
 from config.compile.compile import compile_calendar, compile_site
 from config.compile.describe import config_hash, describe, description, values_of
 from config.load.load import (
@@ -25,6 +25,7 @@ __all__ = [
     "TAKEN",
     "CenterFile",
     "Complaint",
+    "ConnectionsModel",
     "InvalidValue",
     "Misconfigured",
     "RecordingModel",

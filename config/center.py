@@ -10,7 +10,7 @@ from config.mail import MailModel, ReportMailModel
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict, is_loopback
 from config.yaml.complaints import InvalidValue
 from config.yaml.outside import Proxies, RootPath
-from config.yaml.times import DurationOrZero
+from config.yaml.times import Duration, DurationOrZero
 
 _FILE_KEYS: Final = ("file", "books")
 
@@ -70,6 +70,30 @@ class Enrolment(Strict):
     )
 
 
+class ConnectionsModel(Strict):
+    """Limits of the port on which API and console listen."""
+
+    total: int = Field(2000, ge=20, le=60_000, description="Most connections at once.", examples=[2000])
+    from_one_address: int = Field(
+        200,
+        ge=4,
+        le=60_000,
+        description="Most connections of one address at once; a /64 is one address of IPv6, and a `proxy` has no limit of "
+        "its own.",
+        examples=[200],
+    )
+    head: Duration = Field(
+        10.0,
+        description="How long a browser may take for the handshake and for each request's head.",
+        examples=["10s"],
+    )
+    body: Duration = Field(
+        30.0,
+        description="How long it may take for a request's body of 64 kB; larger ones, where they are allowed, have longer.",
+        examples=["30s"],
+    )
+
+
 class CenterFile(BrokerLink):
     """The center's configuration file, validated."""
 
@@ -86,6 +110,9 @@ class CenterFile(BrokerLink):
         description="Address or network of the reverse proxy that terminates TLS and passes on client addresses; or a "
         "list. Only these are believed when they say who asks.",
         examples=["127.0.0.1", "[127.0.0.1, 10.0.0.0/24]"],
+    )
+    connections: ConnectionsModel = Field(
+        ConnectionsModel(), description="Limits of the port.", examples=["{total: 2000, from_one_address: 200}"]
     )
     root_path: RootPath = Field(
         "",

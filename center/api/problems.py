@@ -23,6 +23,6 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 """Descriptions of errors for the routes' OpenAPI."""
 
 
-def problem(status: int, name: str, detail: str) -> JSONResponse:
+def problem(status: int, name: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """An error in the shape of `Problem`."""
-    return JSONResponse({"error": name, "detail": detail}, status)
+    return JSONResponse({"error": name, "detail": detail}, status, headers)

@@ -106,16 +106,18 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest, decisions:
     """The routes."""
     app.state.box_decisions = decisions
 
-    @app.post(ENVELOPES, response_model=TransferAnswer, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
+    @app.post(
+        ENVELOPES,
+        response_model=TransferAnswer,
+        responses=_PROBLEMS,
+        openapi_extra={**_body_of(NDJSON, "string"), "x-most-bytes": MOST_BYTES},
+    )
     async def envelopes(_viewer: Administering, request: Request, site: _Site, gateway: _Gateway) -> Any:
         """Imports envelopes of an offline transfer: lines `{"kind", "data"}` as `nhip outbox --export` writes them."""
         if refusal := _refusal(request, NDJSON):
             return refusal
-        body = await _body(request)
-        if body is None:
-            return problem(413, "bad_question", f"more than {MOST_BYTES} bytes; send fewer lines at once")
         items = []
-        for number, line in enumerate(body.splitlines(), 1):
+        for number, line in enumerate((await request.body()).splitlines(), 1):
             item = read_item(line, number)
             if isinstance(item, DamagedLine):
                 return problem(422, "bad_question", f"line {number}: {item.why}")
@@ -192,16 +194,6 @@ def _answer(compute: Callable[[], Any]) -> Any:
         return problem(
             503, "store_away", f"not finished within {_WAIT_S:.0f} s; it continues, and the request may be repeated"
         )
-
-
-async def _body(request: Request) -> bytes | None:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MOST_BYTES:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _refusal(request: Request, content_type: str) -> JSONResponse | None:

@@ -32,6 +32,7 @@ from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
 from center.outgoing.reports.api import add_report, add_report_mails
+from center.run.bodies import BODY_S, Bodies
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
 from wire.prometheus import CONTENT_TYPE
@@ -52,6 +53,7 @@ def application(
     notices: Engine | None = None,
     findings: Engine | None = None,
     secure: bool = False,
+    body_s: float = BODY_S,
 ) -> FastAPI:
     """All routes but the console's.
 
@@ -86,6 +88,7 @@ def application(
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)
+    app.add_middleware(Bodies, routes=app.routes, body_s=body_s)
     return app
 
 
@@ -126,12 +129,15 @@ def waiting_application(patience: Patience, language: str) -> Starlette:
     )
 
 
-def worker_application(center: CenterState, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
+def worker_application(
+    center: CenterState, accounts: Accounts | None, *, secure: bool = False, body_s: float = BODY_S
+) -> FastAPI:
     """The application of an ingest worker: health and metrics only."""
     app = create_app(center, _identify(accounts), health_only=True)
     add_metrics(app, center)
     if accounts:
         add_sessions(app, accounts.engine, secure=secure)
+    app.add_middleware(Bodies, routes=app.routes, body_s=body_s)
     return app
 
 

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
@@ -33,6 +34,8 @@ from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
 from center.outgoing.reports.job import ReportMailJob
 from center.run.application import application, waiting_application, worker_application
+from center.run.bodies import MOST_BYTES
+from center.run.connections import Connections, Count
 from center.runtime.advice.advice_job import AdviceJob
 from center.runtime.opening import close_center, open_center
 from center.runtime.patience import Patience
@@ -45,6 +48,7 @@ END_S: Final = 55.0
 """How long after a signal the center may live [s]: less than a service manager's patience (deploy/systemd)."""
 _CONSOLE: Final = "center.console"
 _PAGE_ENDS_S: Final = 10.0
+_MOST_OF_A_HEAD: Final = 32_768
 
 
 async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:
@@ -122,7 +126,7 @@ class _WaitingPage:
         if self.listener is None:
             return
         app = waiting_application(self.patience, self._settings.language)
-        self._server = _Server(_uvicorn(app, self._settings))
+        self._server = _Server(_uvicorn(app, self._settings), self._settings)
         self._task = asyncio.create_task(self._server.serve(sockets=[self.listener.dup()]))
 
     async def end(self) -> None:
@@ -174,7 +178,7 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
     sender = DeclarationSender(opened.declarations, ingest.publish, center.now_ns, ingest.fits)
     ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":
-        app = worker_application(center, accounts, secure=settings.secure)
+        app = worker_application(center, accounts, secure=settings.secure, body_s=settings.connections.body)
     else:
         app = application(
             center,
@@ -184,6 +188,7 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
             notices=opened.notices,
             findings=opened.findings,
             secure=settings.secure,
+            body_s=settings.connections.body,
         )
         _mount_console(app, center, accounts)
     advice = None if settings.role == "ingest" else AdviceJob(center, opened.findings)
@@ -202,7 +207,7 @@ async def _serve(
 ) -> None:
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     services = _services(opened, settings, _threadsafe_setter(unfit))
-    server = _Server(_uvicorn(services.app, settings))
+    server = _Server(_uvicorn(services.app, settings), settings, opened.center.health.count)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     services.ingest.start()
@@ -254,6 +259,9 @@ def _uvicorn(app: ASGIApp, settings: CenterFile) -> uvicorn.Config:
         encrypted = {"ssl_certfile": settings.https.certificate, "ssl_keyfile": settings.https.key}
     config = uvicorn.Config(
         Outside(app, settings.root_path, settings.proxy),
+        http=H11Protocol,  # `Connections` asks it what it is waiting for
+        h11_max_incomplete_event_size=_MOST_OF_A_HEAD,
+        ws_max_size=MOST_BYTES,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,
@@ -272,17 +280,38 @@ def _uvicorn(app: ASGIApp, settings: CenterFile) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Sets `opened` once the port is open, and leaves signals to whoever runs the event loop."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, settings: CenterFile, count: Count = lambda _name: None) -> None:
+        """count: counts events of the port by name."""
         super().__init__(config)
         self.opened = asyncio.Event()
+        self._settings, self._count = settings, count
+        self._connections: list[Connections] = []
 
     def capture_signals(self) -> Any:
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets=[])
         if self.started:
+            self._connections = [self._accepting(listener) for listener in sockets or []]
             self.opened.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connections in self._connections:
+            await connections.stop()
+        await super().shutdown(sockets)
+
+    def _accepting(self, listener: socket.socket) -> Connections:
+        connections = Connections(
+            listener,
+            lambda: H11Protocol(self.config, self.server_state, self.lifespan.state),
+            self._settings.connections,
+            self.config.ssl,
+            proxies=self._settings.proxy,
+            count=self._count,
+        )
+        connections.start()
+        return connections
 
 
 def _listen(settings: CenterFile) -> socket.socket:

@@ -144,11 +144,6 @@ def test_lines_that_are_none(plant, body):
     assert "line 1" in answer.json()["detail"]
 
 
-def test_too_much_at_once(plant, monkeypatch):
-    monkeypatch.setattr("center.api.quarantine.MOST_BYTES", 100)
-    assert plant.post(facts(1)).status_code == 413
-
-
 def test_a_store_that_is_away_says_so(plant, monkeypatch):
     monkeypatch.setattr("center.api.quarantine._WAIT_S", 0.2)
 

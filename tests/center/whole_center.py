@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 from center_plant import Gateway, envelope, mosquitto, running, site_body
 from click.testing import CliRunner
 from servers import PATIENCE_S, answers, eventually, free_port
@@ -72,6 +73,14 @@ class Center:
     def live(self, state):
         machine = LiveMachine(state=state, since_ns=time.time_ns())
         self.gateway.send(pack_message(Live(at_ns=time.time_ns(), machines={"press-1": machine})), kind="live")
+
+    @contextmanager
+    def as_administrator(self):
+        """A client that is logged in."""
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S) as client:
+            answer = client.post("/login", data={"name": "hoa", "password": self.password})
+            assert answer.status_code == 303, answer.text
+            yield client
 
     def trail(self):
         return json.loads(run(door.show_audit, self.file, "--json"))["rows"]

@@ -16,7 +16,12 @@ from wire.marks import holes
 from wire.prometheus import CONTENT_TYPE, by_label, counter, gauge, labelled, render
 
 _UP, _UP_HELP = "nhip_center_up", "1 while this part of the center works."
-_OWN_METRIC: Final = {"fact_rows", "let_go", "store_away"}
+_OF_THE_PORT: Final = {
+    "connections_refused": "Connections refused because one address or all together had too many.",
+    "heads_late": "Connections closed because no handshake or request came in time.",
+    "files_short": "Times that no connection could be accepted for lack of files or memory.",
+}
+_OWN_METRIC: Final = {"fact_rows", "let_go", "store_away", *_OF_THE_PORT}
 
 
 def add_metrics(app: FastAPI, center: CenterState) -> None:
@@ -79,6 +84,7 @@ def _ingest(center: CenterState) -> list[Metric]:
             "Writes that failed because the store was unavailable.",
             counts.get("store_away", 0),
         ),
+        *(counter(f"nhip_center_{name}_total", about, counts.get(name, 0)) for name, about in _OF_THE_PORT.items()),
         gauge("nhip_center_quarantined", "Payloads in quarantine.", quarantined),
         gauge("nhip_center_overfull_minutes", "Machine-minutes that hold more than 60,000 ms.", overfull),
     ]

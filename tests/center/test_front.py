@@ -1,0 +1,222 @@
+"""The center's port under strangers: half-sent heads and bodies, too many connections, too large requests."""
+
+import json
+import random
+import re
+import socket
+import ssl
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+
+import httpx
+import pytest
+from certificates import Authority
+from servers import PATIENCE_S, eventually, free_port
+from whole_center import ROOT, Center
+
+LIMITS = "connections: {total: 40, from_one_address: 20, head: 2s, body: 2s}\n"
+HALF = b"GET /login HTTP/1.1\r\nHost: cen"
+WHOLE = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def center(tmp_path_factory):
+    made = Center(tmp_path_factory.mktemp("front"), LIMITS)
+    with made.stack:
+        yield made.up()
+
+
+@pytest.fixture
+def stranger(center):
+    """Opens connections from addresses of this machine: stranger(n, data) is the n-th address's."""
+    with ExitStack() as stack:
+
+        def connect(number, data=b""):
+            link = socket.create_connection(
+                ("127.0.0.1", center.port), timeout=PATIENCE_S, source_address=(f"127.0.0.{number}", 0)
+            )
+            stack.callback(link.close)
+            if data:
+                link.sendall(data)
+            return link
+
+        yield connect
+
+
+def is_closed(link):
+    """Whether the other end has closed, without waiting and whatever it said before."""
+    link.setblocking(False)
+    try:
+        while link.recv(65_536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def said(link):
+    """All that the other end says until it closes."""
+    link.settimeout(PATIENCE_S)
+    heard = b""
+    with suppress(ConnectionResetError):
+        while more := link.recv(65_536):
+            heard += more
+    return heard
+
+
+def test_half_sent_heads_of_one_address_keep_nobody_out(center, stranger):
+    links = []
+    for _ in range(60):
+        link = stranger(2)
+        with suppress(OSError):  # refused already
+            link.sendall(HALF)
+        links.append(link)
+    eventually(lambda: sum(map(is_closed, links)) >= 40)  # at most 20 are held
+    assert stranger(3, WHOLE).recv(12) == b"HTTP/1.1 200"
+    eventually(lambda: all(map(is_closed, links)))  # and none of them for long
+    assert stranger(2, WHOLE).recv(12) == b"HTTP/1.1 200"
+    with center.as_administrator() as client:
+        counts = client.get("/metrics").text
+    assert float(re.search(r"^nhip_center_connections_refused_total (\S+)", counts, re.MULTILINE)[1]) >= 40
+
+
+def test_silent_connections_make_room_for_those_who_ask(stranger):
+    links = [stranger(number, HALF) for number in (4, 5, 6, 7) for _ in range(15)]
+    for number in range(8, 28):
+        assert stranger(number, WHOLE).recv(12) == b"HTTP/1.1 200"
+    eventually(lambda: all(map(is_closed, links)))
+
+
+def test_a_second_head_has_its_deadline_too(stranger):
+    link = stranger(2, WHOLE)
+    assert link.recv(65_536).startswith(b"HTTP/1.1 200")
+    link.sendall(HALF)
+    said(link)  # ends
+
+
+def test_a_head_that_goes_on_and_on_is_refused(stranger):
+    link = stranger(2, b"GET /login HTTP/1.1\r\n")
+    with pytest.raises(OSError):
+        for number in range(100_000):
+            link.sendall(b"X-%d: %s\r\n" % (number, b"a" * 1000))
+
+
+def test_a_body_that_does_not_come(stranger):
+    kind = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    link = stranger(2, b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n" + kind + b"Content-Length: 100\r\n\r\nname=")
+    assert said(link).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_body_that_is_too_large_is_not_read(center, length):
+    """Whether it says so or not; and an announced one is refused unsent."""
+    text = json.dumps({"text": "a" * 100_000}).encode()
+    content = text if length else iter([text[:50_000], text[50_000:]])
+    with center.as_administrator() as client:
+        answer = client.post("/api/v1/declarations", content=content, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]) == (413, "bad_question")
+        assert client.get("/api/v1/sites").status_code == 200
+
+
+def test_a_route_may_take_more(center):
+    with center.as_administrator() as client:
+        where = {"url": "/api/v1/envelopes?site=a&gateway=b", "headers": {"Content-Type": "application/x-ndjson"}}
+        assert client.post(content=b"nonsense\n" * 20_000, **where).status_code == 422  # it was read
+        refused = client.post(content=(b"a" * 2**20 for _ in range(17)), **where)
+    assert refused.status_code == 413
+
+
+def test_requests_that_are_none(center, stranger):
+    """Random bytes, whole and broken requests: each is answered or closed, and the center goes on."""
+    chance = random.Random(14)
+    parts = [WHOLE, HALF, b"POST /login HTTP/1.1\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: -1\r\n", b"\r\n",
+             b"Content-Length: 99999999999999999999\r\n", b"Connection: upgrade\r\nUpgrade: websocket\r\n", b"\x16\x03\x01",
+             b"Sec-WebSocket-Version: 13\r\n", b"zz\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"Host: \xff\r\n",
+             b"GET //..%2f%00 HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n", b"Cookie: nhip_session=%s\r\n" % (b"=" * 3000)]  # fmt: skip
+    for _ in range(150):
+        data = b"".join(chance.choice(parts) for _ in range(chance.randint(1, 6))) + chance.randbytes(
+            chance.randint(0, 40)
+        )
+        link = stranger(chance.randint(30, 60))
+        with suppress(OSError):
+            link.sendall(data)
+            link.shutdown(socket.SHUT_WR)
+    assert stranger(2, WHOLE).recv(12) == b"HTTP/1.1 200"
+    assert center.process.poll() is None
+
+
+def test_unfinished_handshakes_are_counted_and_closed(tmp_path):
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("center")
+    more = f"{LIMITS}https: {{certificate: {certificate}, key: {key}}}\n"
+    made = Center(tmp_path / "tls", more)
+    with made.stack:
+        made.up()
+        links = [socket.create_connection(("127.0.0.1", made.port)) for _ in range(60)]
+        eventually(lambda: sum(map(is_closed, links)) >= 40)
+        eventually(lambda: all(map(is_closed, links)))
+        trusting = ssl.create_default_context(cafile=authority.file)
+        with httpx.Client(verify=trusting, trust_env=False, timeout=PATIENCE_S) as client:
+            assert client.get(f"https://127.0.0.1:{made.port}/login").status_code == 200
+
+
+_SHORT_OF_FILES = """
+import asyncio, logging, os, resource, socket, sys
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+from center.run.connections import Connections
+from config import ConnectionsModel
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+async def main():
+    logging.basicConfig(stream=sys.stderr)
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    config = Config(app, http=H11Protocol, lifespan="off")
+    config.load()
+    state = ServerState()
+    told = asyncio.Semaphore(0)
+    taken = Connections(
+        listener, lambda: H11Protocol(config, state, {}), ConnectionsModel(), count=lambda name: name == "files_short" and told.release()
+    )
+    taken.start()
+    await asyncio.to_thread(int)  # later there is no file left from which to load what that needs
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 3, hard))
+    print("ready", flush=True)
+    for _ in range(3):
+        await told.acquire()
+    print("short", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    await asyncio.to_thread(sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_short_of_files_it_waits_and_says_so_once():
+    port = free_port()
+    with ExitStack() as stack:
+        child = stack.enter_context(
+            subprocess.Popen([sys.executable, "-c", _SHORT_OF_FILES, str(port)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        )  # fmt: skip
+        stack.callback(child.kill)
+        assert child.stdout.readline() == "ready\n"
+        links = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) for _ in range(10)]
+        assert child.stdout.readline() == "short\n"
+        child.stdin.write("more\n")
+        child.stdin.flush()
+        link = links[-1]
+        link.sendall(WHOLE)
+        assert link.recv(12) == b"HTTP/1.1 204"
+        child.stdin.close()
+        assert len(child.stderr.read().splitlines()) == 1
+        for each in links:
+            each.close()
