@@ -73,9 +73,9 @@ class Enrolment(Strict):
 class ConnectionsModel(Strict):
     """Limits of the port on which API and console listen."""
 
-    total: int = Field(2000, ge=20, le=60_000, description="Most connections at once.", examples=[2000])
+    total: int = Field(default=2000, ge=20, le=60_000, description="Most connections at once.", examples=[2000])
     from_one_address: int = Field(
-        200,
+        default=200,
         ge=4,
         le=60_000,
         description="Most connections of one address at once; a /64 is one address of IPv6, and a `proxy` has no limit of "
@@ -83,12 +83,12 @@ class ConnectionsModel(Strict):
         examples=[200],
     )
     head: Duration = Field(
-        10.0,
+        default=10.0,
         description="How long a browser may take for the handshake and for each request's head.",
         examples=["10s"],
     )
     body: Duration = Field(
-        30.0,
+        default=30.0,
         description="How long it may take for a request's body of 64 kB; larger ones, where they are allowed, have longer.",
         examples=["30s"],
     )

@@ -174,7 +174,7 @@ class Connections:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                 self._protocol, held.socket, ssl=self._tls, ssl_handshake_timeout=shake_s
             )
-            held.transport = transport  # type: ignore[assignment]
+            held.transport = transport
 
     async def _sweep(self) -> None:
         while True:
