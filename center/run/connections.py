@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -134,7 +134,7 @@ class Connections:
             )  # accepting never waits while others want to come, so the rest of the loop has its turn
 
     def _admitted(self, connection: socket.socket, address: str) -> _Held | None:
-        source = "" if self._is_proxy(address) else source_of(address)
+        source = "" if _is_one_of(address, self._proxies) else source_of(address)
         now_s = time.monotonic()
         if source and self._by_source[source] >= self._limits.from_one_address:
             self._look(now_s)
@@ -154,9 +154,6 @@ class Connections:
         self._held[held] = None
         self._by_source[source] += 1
         return held
-
-    def _is_proxy(self, address: str) -> bool:
-        return any(ip_address(address.partition("%")[0]) in network for network in self._proxies)
 
     def _make_room(self, now_s: float) -> bool:
         silent = [(held.silent_s(now_s), held) for held in self._held]
@@ -211,6 +208,10 @@ class Connections:
         if now_s - self._told_s.get(name, -_TELL_EVERY_S) >= _TELL_EVERY_S:
             self._told_s[name] = now_s
             _LOG.warning("%s", text)
+
+
+def _is_one_of(address: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
+    return any(ip_address(address.partition("%")[0]) in network for network in networks)
 
 
 def _files() -> int:
