@@ -125,9 +125,7 @@ def _write_page(result: ReplayResult, options: ReplayOptions, advice: Advice | N
     try:
         write_whole(options.html, page(result, options.formula, options.lang, advice))
     except OSError as error:
-        raise BadOption(
-            words.say("replay.cannot_write", options.lang, file=options.html, detail=error.strerror or error)
-        ) from error
+        raise BadOption(words.say("replay.cannot_write", options.lang, file=options.html, detail=error)) from error
 
 
 def _complain(result: ReplayResult, options: ReplayOptions) -> None:

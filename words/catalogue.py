@@ -12,8 +12,11 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final, Protocol
 
 from words.languages import LANGUAGES
+from words.system import in_language
 
 NOTHING: Final = "—"
+_OTHERS_WORDS: Final = frozenset({"detail", "error", "why"})
+"""Placeholders for what the operating system or a library says."""
 
 
 class ComplaintLike(Protocol):
@@ -81,7 +84,8 @@ def subject(name: str) -> Mapping[str, Mapping[str, str]]:
 def say(key: str, /, lang: str, **values: Any) -> str:
     """The sentence of a key in a language, its placeholders filled.
 
-    The file of the key's subject is read first: all of them take a while, and a command's help needs only one.
+    The file of the key's subject is read first: all of them take a while, and a command's help needs only one. What an
+    operating system or a library said is put into the language too, as far as `system.yaml` knows it.
     Raises `KeyError` naming the key, the language or the placeholder that is missing.
     """
     entries = subject(key.partition(".")[0])
@@ -90,6 +94,9 @@ def say(key: str, /, lang: str, **values: Any) -> str:
         raise KeyError(f"no sentence {key!r} in words/*.yaml; add it with vi and en")
     if lang not in LANGUAGES:
         raise KeyError(f"no language {lang!r}; there are {', '.join(LANGUAGES)}")
+    for name in _OTHERS_WORDS & values.keys():
+        if isinstance(values[name], str | Exception):
+            values[name] = in_language(values[name], lang, subject("system"))
     return entries[key][lang].format(**values)
 
 

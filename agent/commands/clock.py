@@ -88,7 +88,7 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     try:
         files.confirm(outbox, utc_ns, _MINUTE_NS, system)
     except OSError as error:
-        fail(say("clock.cannot_write", lang, file=outbox, detail=error.strerror or error), MISCONFIGURED)
+        fail(say("clock.cannot_write", lang, file=outbox, detail=error), MISCONFIGURED)
     now_ns = system.wall_ns() if utc_ns is None else utc_ns
     click.echo(say("clock.confirmed", lang, now=time_text(now_ns, zone, lang)))
 

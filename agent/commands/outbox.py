@@ -156,7 +156,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
                 out.write(line)
                 lines += 1
     except OSError as error:
-        fail(say("outbox.cannot_write", lang, file=target, detail=error.strerror or error), MISCONFIGURED)
+        fail(say("outbox.cannot_write", lang, file=target, detail=error), MISCONFIGURED)
     return lines - 2  # without the head and the end
 
 

@@ -56,7 +56,7 @@ def _write_files(settings: "CenterFile", engine: "Engine", lang: str) -> str:
 def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
     from words import say
 
-    fail(say("enroll.cannot_write", lang, file=file, detail=error.strerror or error), 1)
+    fail(say("enroll.cannot_write", lang, file=file, detail=error), 1)
 
 
 @click.command("enroll")

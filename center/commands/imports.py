@@ -38,7 +38,7 @@ def import_file(file: Path, where: str, as_json: bool, lang: str) -> None:
     except NotTransferFile as error:
         fail(say(f"import.not_parcel.{error.code}", lang, file=file, value=error.value), 2)
     except OSError as error:
-        fail(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
+        fail(say("import.cannot_read", lang, file=file, detail=error), 2)
     if as_json:
         show_json(outcome)
     else:

@@ -53,7 +53,7 @@ def report(
             with replacing(pdf) as file:
                 file.write(as_pdf(answer, lang))
         except OSError as error:
-            fail(say("report.not_saved", lang, file=pdf, detail=error.strerror or error), FAILED)
+            fail(say("report.not_saved", lang, file=pdf, detail=error), FAILED)
     if as_json:
         show_json({**answer})
     elif pdf:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from config.yaml.complaints import Complaint, Path, SourceMap, dotted
 
@@ -59,19 +60,26 @@ Node = Scalar | Map | Seq
 
 def read_tree(text: str, file: str) -> tuple[Map, list[Complaint]]:
     """The tree of a YAML text, and what is wrong with it (an empty tree if it is not YAML)."""
+    marked = _VARIABLE.sub("\ue000\\1\ue001", text)
     try:
-        root = YAML(typ="safe", pure=True).compose(_VARIABLE.sub("\ue000\\1\ue001", text))
+        root = YAML(typ="safe", pure=True).compose(marked)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        hint = text.splitlines()[line - 1].strip() if 0 < line <= len(text.splitlines()) else ""
-        code = "bad_yaml_tab" if "'\\t'" in str(error.problem) else "bad_yaml"
-        return Map((), 0), [Complaint(file, line, "", hint[:60], code, {"detail": _restore_braces(str(error.problem))})]
+        return Map((), 0), [_no_yaml(text, file, line, str(error.problem))]
+    except ReaderError as error:
+        return Map((), 0), [_no_yaml(text, file, marked.count("\n", 0, error.position) + 1, str(error.reason))]
     if not isinstance(root, MappingNode):
         return Map((), 0), [Complaint(file, 1, "", "", "empty_file" if root is None else "wants_mapping")]
     complaints: list[Complaint] = []
     tree = _node(root, (), complaints, file, ())
     assert isinstance(tree, Map)  # the root is a mapping
     return tree, complaints
+
+
+def _no_yaml(text: str, file: str, line: int, problem: str) -> Complaint:
+    hint = text.splitlines()[line - 1].strip() if 0 < line <= len(text.splitlines()) else ""
+    code = "bad_yaml_tab" if "'\\t'" in problem else "bad_yaml"
+    return Complaint(file, line, "", hint[:60], code, {"detail": _restore_braces(problem)})
 
 
 def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: tuple[int, ...]) -> Node:

@@ -232,6 +232,6 @@ def _certify(result: CheckResult, options: CheckOptions) -> None:
     try:
         write_whole(options.certificate, page(sheet, options.lang))
     except OSError as error:
-        notice(say("certificate.cannot_write", options.lang, file=options.certificate, detail=error.strerror or ""))
+        notice(say("certificate.cannot_write", options.lang, file=options.certificate, detail=error))
         return
     notice(say("certificate.written", options.lang, file=options.certificate))

@@ -71,7 +71,7 @@ def init(path: Path, flags: InitFlags, lang: str) -> int:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        notice(say("init.cannot_write", lang, file=path, detail=error.strerror or str(error)))
+        notice(say("init.cannot_write", lang, file=path, detail=error))
         return 2
     for item in warnings:
         notice(complaint(item, lang))
