@@ -63,9 +63,12 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
     @get("stops", StopsAnswer)
     def stops(question: SiteQuestion, wanted: WantedStops, presentation: Presenting) -> Response:
         """Stretches in which a machine did not run, the latest or the longest first; `truncated`: there are more than one
-        answer can hold.
+        file can hold.
         """
-        return _of_site(center, presentation, "stops", question, partial(stops_of, limit=MOST_ROWS, wanted=wanted))
+        page = {"limit": MOST_ROWS}
+        if presentation.format == "json":
+            page = {"limit": presentation.limit, "offset": presentation.offset}
+        return _of_site(center, presentation, "stops", question, partial(stops_of, wanted=wanted, **page))
 
     @get("coverage", CoverageAnswer)
     def coverage(question: SiteQuestion, presentation: Presenting) -> Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from center.contract.ledger import Changes, Ledger, QuarantinedPayload
-from center.contract.store import Exportable, KeepsMarks, Query, RowBatch, Store
+from center.contract.store import Exportable, KeepsMarks, Query, RowBatch, StopQuery, Store
 from center.runtime.opening import close_center, ledger_location, open_center
 from center.runtime.state import STORED, CenterState
 from config import load_center
@@ -150,7 +150,7 @@ def _compare(source: Store, target: Store, site: str, window: tuple[int, int], o
                 out.differences.append(
                     f"{what} of {site}: {key}: {source_sums.get(key)} in the source, {target_sums.get(key)} in the target"
                 )
-    stops = [sorted(store.stops(site, (), *window), key=repr) for store in (source, target)]
+    stops = [sorted(store.stops(StopQuery(site, *window)).stops, key=repr) for store in (source, target)]
     if stops[0] != stops[1]:
         out.differences.append(
             f"stops of {site}: {len(stops[0])} in the source, {len(stops[1])} in the target, or different ones"

@@ -5,12 +5,13 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from center.contract.streams import StreamKey
 from center.model.buckets import Bucket
-from oee.model.facts import Facts, Losses, Stop
+from oee.model.facts import Facts, Int64, Losses, Stop
+from oee.model.states import State
 from wire.marks import Marks
 from wire.values import NO_VALUES, Values
 
@@ -72,6 +73,55 @@ class Query:
 
 
 @dataclass(frozen=True)
+class BeginSpans:
+    """Times in which stops of these machines may begin: half-open spans [ns UTC], disjoint, in order."""
+
+    machines: Sequence[str]
+    start_ns: Int64
+    end_ns: Int64
+
+
+@dataclass(frozen=True)
+class StopQuery:
+    """Which stops, in which order, and which part of them.
+
+    start_ns, end_ns: a stop is wanted if its latest revision overlaps this half-open window [ns UTC] and was not deleted
+    (a stop of no length). machines: empty for all of the site. states, reasons, products: one of each; empty excludes
+    none, and the reason "" is none at all. shortest_ns: of the whole stop; one that goes on is as long as until now_ns.
+    began_in: only stops that began within these spans; with others_last the rest comes too, after all of these; None:
+    whenever they began. order: by machine and start, the latest or the longest first. first, most: so many are skipped,
+    and at most so many returned.
+    """
+
+    site: str
+    start_ns: int
+    end_ns: int
+    machines: Sequence[str] = ()
+    states: Sequence[State] = ()
+    reasons: Sequence[str] = ()
+    products: Sequence[str] = ()
+    shortest_ns: int = 0
+    now_ns: int = 0
+    began_in: Sequence[BeginSpans] | None = None
+    others_last: bool = False
+    order: Literal["machine", "latest", "longest"] = "machine"
+    first: int = 0
+    most: int | None = None
+
+    def part(self, first: int, most: int | None) -> "StopQuery":
+        """The same question about another part of its answer."""
+        return replace(self, first=first, most=most)
+
+
+@dataclass(frozen=True)
+class StopPage:
+    """The part that was asked for, and how many stops there are without `first` and `most`."""
+
+    stops: list[Stop]
+    total: int
+
+
+@dataclass(frozen=True)
 class ValueQuery:
     """Which process values: of these tags (`device.tag`) the first `limit` rows in `[start_ns, end_ns)`, and each tag's
     last row within `back_ns` before the window, which still held when it began. gateway: "" for all of the site.
@@ -114,9 +164,9 @@ class Store(Protocol):
         """The same for losses."""
         ...
 
-    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
-        """The latest revision of each stop that overlaps the window and was not deleted (a stop of no length), by
-        machine and start.
+    def stops(self, query: StopQuery) -> StopPage:
+        """The wanted stops as of their latest revisions. Only what is asked for becomes objects: a month of one machine
+        may have 25,000 stops, of which a page shows twelve.
         """
         ...
 

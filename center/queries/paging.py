@@ -14,8 +14,14 @@ MOST_ROWS: Final = 100_000
 
 
 def cut(answer: Mapping[str, Any], limit: int, offset: int) -> tuple[dict[str, Any], int | None]:
-    """The answer with this page of its `rows`, and the offset of the next page; None on the last one."""
+    """The answer with this page of its `rows`, and the offset of the next page; None on the last one.
+
+    An answer that has a `total` larger than its rows is this page already.
+    """
     rows: Sequence[Any] = answer["rows"]
+    if answer.get("total", len(rows)) > len(rows):
+        more = offset + len(rows) < answer["total"]
+        return dict(answer), offset + len(rows) if more and rows else None
     more = offset + limit < len(rows)
     return {**answer, "rows": rows[offset : offset + limit]}, offset + limit if more else None
 

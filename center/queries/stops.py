@@ -1,12 +1,14 @@
 """Every stretch in which a machine did not run: which of them are wanted, and in which order."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, NotRequired
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, NotRequired
 
 import numpy as np
+from pydantic import Field
 from typing_extensions import TypedDict
 
+from center.contract.store import BeginSpans, StopPage, StopQuery
 from center.model.sites import Segments
 from center.model.times import BadQuestion, iso
 from center.queries.paging import MAX_ROWS
@@ -39,6 +41,7 @@ class StopRow(TypedDict):
 class StopsAnswer(WindowAnswer):
     rows: list[StopRow]
     next: NotRequired[NextPage]
+    total: NotRequired[Annotated[int, Field(description="How many there are, on all pages.")]]
     truncated: bool
 
 
@@ -73,84 +76,109 @@ ALL_STOPS: Final = StopFilter()
 
 
 def stops(
-    center: CenterState, question: Question, limit: int = MAX_ROWS, wanted: StopFilter = ALL_STOPS
+    center: CenterState,
+    question: Question,
+    limit: int = MAX_ROWS,
+    wanted: StopFilter = ALL_STOPS,
+    offset: int | None = None,
 ) -> StopsAnswer:
-    """The wanted stops that touch the window, not cut at its ends; `truncated` if there are more than `limit`.
+    """The wanted stops that touch the window, not cut at its ends. offset: of a page of `limit` rows; without it the answer
+    is `truncated` if there are more than `limit`. `total`: how many there are.
 
     Where the window ends now, stops that began in the minute that is not complete yet belong to it.
     Raises `UnknownSite`, `BadQuestion` or `StoreUnavailable`.
     """
     checked = check(center, question)
-    matching = choose(checked, stops_in(checked), wanted)
-    rows = [stop_row(stop, checked) for stop in matching[:limit]]
-    return {**checked.window(), "rows": rows, "truncated": len(matching) > limit, "next": None}
+    found = find_stops(checked, wanted, offset or 0, limit)
+    rows = [stop_row(stop, checked) for stop in found.stops]
+    truncated = offset is None and found.total > limit
+    return {**checked.window(), "rows": rows, "total": found.total, "truncated": truncated, "next": None}
 
 
-def stops_in(checked: CheckedQuestion) -> list[Stop]:
-    """All stops that touch the window, as the store has them, by machine and start."""
-    question = checked.question
-    until_now = question.until_now or question.end_ns is None
-    until_ns = checked.end_ns + (2 * MINUTE_NS if until_now else 0)
-    machines = checked.machines if question.machines else ()
-    return checked.center.store.stops(question.site, machines, checked.start_ns, until_ns)
-
-
-def choose(checked: CheckedQuestion, found: Iterable[Stop], wanted: StopFilter) -> list[Stop]:
-    """The wanted ones among stops that were found, in the order that is wanted."""
-    now_ns = checked.center.now_ns()
+def find_stops(
+    checked: CheckedQuestion, wanted: StopFilter, first: int = 0, most: int | None = None, *, others_last: bool = False
+) -> StopPage:
+    """A page of the wanted stops as the store has them. others_last: those that began outside of scheduled time come too,
+    after all others, however long they are: standing still then is no loss.
+    """
     states = {STATE_BY_WORD[word] for word in wanted.states}
-    shortest_ns = wanted.shortest_ms * MS_NS
-    chosen = [
-        stop
-        for stop in found
-        if (not states or stop.state in states)
-        and (not wanted.reasons or stop.reason in wanted.reasons)
-        and (not wanted.products or stop.product in wanted.products)
-        and (not wanted.unexplained or (stop.state in NEEDS_REASON and not stop.reason))
-        and length_ns(stop, now_ns) >= shortest_ns
-        and (wanted.between is None or _touches(stop, *wanted.between))
+    reasons = set(wanted.reasons)
+    if wanted.unexplained:
+        states = states & {*NEEDS_REASON} if states else {*NEEDS_REASON}
+        reasons = reasons & {""} if reasons else {""}
+        if not states or not reasons:
+            return StopPage([], 0)
+    question, center = checked.question, checked.center
+    until_now = question.until_now or question.end_ns is None
+    start_ns, end_ns = checked.start_ns, checked.end_ns + (2 * MINUTE_NS if until_now else 0)
+    if wanted.between is not None:
+        start_ns, end_ns = max(start_ns, wanted.between[0]), min(end_ns, wanted.between[1])
+    query = StopQuery(
+        question.site,
+        start_ns,
+        max(end_ns, start_ns),
+        checked.machines if question.machines else (),
+        states=sorted(states),
+        reasons=sorted(reasons),
+        products=wanted.products,
+        shortest_ns=wanted.shortest_ms * MS_NS,
+        now_ns=center.now_ns(),
+        order="longest" if wanted.order == "longest" else "latest",
+        first=first,
+        most=most,
+    )
+    only_scheduled = wanted.unexplained or wanted.scheduled
+    if wanted.shifts or only_scheduled or others_last:
+        spans = _begin_spans(checked, query, wanted.shifts, scheduled=only_scheduled or not wanted.shifts)
+        query = replace(query, began_in=spans, others_last=others_last and not wanted.shifts and not only_scheduled)
+    return center.store.stops(query)
+
+
+def _begin_spans(
+    checked: CheckedQuestion, query: StopQuery, shifts: Sequence[str], *, scheduled: bool
+) -> list[BeginSpans]:
+    """Where a stop of the query's window begins in one of these shifts, and if it is asked for in scheduled time; outside of
+    all shifts is the shift "". Where no calendar is known, all time is scheduled and of no shift.
+    """
+    over_the_start = replace(query, end_ns=query.start_ns + 1, shortest_ns=0, order="machine", first=0, most=None)
+    begun = [stop.start_ns for stop in checked.center.store.stops(over_the_start).stops]
+    low_ns, high_ns = min([query.start_ns, *begun]), query.end_ns
+    machines: dict[tuple[tuple[int, int, int], ...], list[str]] = {}
+    calendars: dict[tuple[tuple[int, int, int], ...], Segments] = {}
+    for machine in checked.machines:
+        segments = checked.center.ledger_cache.sites.segments(checked.question.site, machine, low_ns, high_ns) or []
+        key = tuple((id(calendar), low, high) for calendar, low, high in segments)  # machines share calendars
+        machines.setdefault(key, []).append(machine)
+        calendars[key] = segments
+    return [
+        BeginSpans(names, *_wanted_spans(calendars[key], (low_ns, high_ns), shifts, scheduled=scheduled))
+        for key, names in machines.items()
     ]
-    if wanted.shifts or wanted.unexplained or wanted.scheduled:
-        chosen = _by_calendar(checked, chosen, wanted)
-    if wanted.order == "longest":
-        return sorted(chosen, key=lambda stop: (-length_ns(stop, now_ns), -stop.start_ns, stop.machine))
-    return sorted(chosen, key=lambda stop: (-stop.start_ns, stop.machine))
 
 
-def _touches(stop: Stop, start_ns: int, end_ns: int) -> bool:
-    return stop.start_ns < end_ns and (stop.end_ns is None or stop.end_ns > start_ns)
+def _wanted_spans(
+    segments: Segments, window: tuple[int, int], shifts: Sequence[str], *, scheduled: bool
+) -> tuple[Int64, Int64]:
+    begins, ends, at_ns = [], [], window[0]
+    for calendar, low, high in [*segments, (None, window[1], window[1])]:
+        if at_ns < low and (not shifts or NO_SHIFT in shifts):
+            begins.append(np.array([at_ns], np.int64))
+            ends.append(np.array([low], np.int64))
+        at_ns = max(at_ns, high)
+        if calendar is None:
+            continue
+        spans = cut(calendar, low, high)
+        fits = (spans.calendar == CalendarClass.SCHEDULED) | (not scheduled)
+        fits &= np.isin(spans.shift, shifts) if shifts else True
+        begins.append(spans.start_ns[fits])
+        ends.append(spans.end_ns[fits])
+    none = np.zeros(0, np.int64)
+    return np.concatenate([none, *begins]), np.concatenate([none, *ends])
 
 
 def length_ns(stop: Stop, now_ns: int) -> int:
     """How long a stop is; of one that goes on, until now."""
     return max((now_ns if stop.end_ns is None else stop.end_ns) - stop.start_ns, 0)
-
-
-def _by_calendar(checked: CheckedQuestion, found: list[Stop], wanted: StopFilter) -> list[Stop]:
-    """Those that began in a wanted shift, and if it is asked for in scheduled time; outside of all shifts is the shift ""."""
-    sites, out = checked.center.ledger_cache.sites, list[Stop]()
-    for machine in sorted({stop.machine for stop in found}):
-        of_machine = [stop for stop in found if stop.machine == machine]
-        starts = np.array([stop.start_ns for stop in of_machine], np.int64)
-        segments = sites.segments(checked.question.site, machine, int(starts.min()), int(starts.max()) + MINUTE_NS)
-        for stop, (shift, is_scheduled) in zip(of_machine, _calendar_at(segments, starts), strict=True):
-            if (not wanted.shifts or shift in wanted.shifts) and (
-                is_scheduled or not (wanted.unexplained or wanted.scheduled)
-            ):
-                out.append(stop)
-    return out
-
-
-def _calendar_at(segments: Segments | None, t_ns: Int64) -> list[tuple[str, bool]]:
-    """The shift at each time, and whether it is scheduled time; ("", True) where no calendar is known."""
-    out = [(NO_SHIFT, True)] * len(t_ns)
-    for calendar, low, high in segments or ():
-        spans = cut(calendar, low, high)
-        index = np.searchsorted(spans.start_ns, t_ns, "right") - 1
-        for place in np.flatnonzero((t_ns >= low) & (t_ns < high) & (index >= 0)).tolist():
-            at = int(index[place])
-            out[place] = (str(spans.shift[at]), int(spans.calendar[at]) == CalendarClass.SCHEDULED)
-    return out
 
 
 def stop_row(stop: Stop, checked: CheckedQuestion) -> StopRow:

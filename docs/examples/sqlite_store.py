@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from center.contract.store import Query, RowBatch, StoreUnavailable, ValueQuery
+from center.contract.store import Query, RowBatch, StopPage, StopQuery, StoreUnavailable, ValueQuery
 from center.model.buckets import BY_DATE, clock_edges, date_start_ns, first_date
+from center.stores.fact_tables.stops import choose_stops, revision_table
 from oee.model.facts import Facts, Losses, Stop, Table, make_table, row_keys
-from oee.model.states import State
 from wire.values import NO_VALUES, Values
 
 _TABLES = """
@@ -105,16 +105,15 @@ class SqliteStore:
         ordered = sorted(total, key=lambda group: (group[1], group))
         return make_table(kind, ordered, np.array([total[group] for group in ordered], np.int64))  # type: ignore[arg-type]
 
-    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
-        """Those that overlap the window and have a length, by machine and start."""
+    def stops(self, query: StopQuery) -> StopPage:
+        """Those that overlap the window; the rest of the choice is the same for all stores, and made by DuckDB."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT machine, id, start_ns, end_ns, state, reason, by, product, to_product, revision FROM stops "
-                "WHERE site = ? AND start_ns < ? AND (end_ns IS NULL OR (end_ns > ? AND end_ns > start_ns)) "
-                "ORDER BY machine, start_ns",
-                (site, end_ns, start_ns),
+                "WHERE site = ? AND start_ns < ? AND (end_ns IS NULL OR end_ns > ?)",
+                (query.site, query.end_ns, query.start_ns),
             ).fetchall()
-        return [Stop(*row[:4], State(row[4]), *row[5:]) for row in rows if not machines or row[0] in machines]
+        return choose_stops([revision_table(query.site, rows)], query)
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
         """By gateway: of each tag the last row before the window, and the first rows in it."""

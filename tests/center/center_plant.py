@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, mosquitto_command
 
-from center.contract.store import Origin, RowBatch
+from center.contract.store import Origin, RowBatch, StopQuery
 from oee.model.calendars import to_ns
 from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, make_table
 from wire.bodies import facts_body
@@ -26,6 +26,11 @@ MONDAY = 20_514  # 2026-03-02
 
 def ns(text, zone=ZONE):
     return to_ns(datetime.fromisoformat(text).replace(tzinfo=zone))
+
+
+def stops_of(store, start_ns, end_ns, machines=()):
+    """All stops of van-long in a window, by machine and start."""
+    return store.stops(StopQuery("van-long", start_ns, end_ns, machines)).stops
 
 
 def facts(rows):

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -210,8 +211,30 @@ async def test_stops_are_filtered_and_ordered(center, client, wanted, ids):
         Stop("press-1", "s3", T + 55 * MINUTE_NS, T + 60 * MINUTE_NS, State.UNPLANNED_STOP, "", "count", "1", "", 0),
     ]
     deliver(center, "van-long", "facts", [envelope(5, stops=more)])
-    rows = (await _get(client, "/stops", site="van-long", **WINDOW, **wanted))["rows"]
-    assert [row["id"] for row in rows] == ids
+    answer = await _get(client, "/stops", site="van-long", **WINDOW, **wanted)
+    assert [row["id"] for row in answer["rows"]] == ids
+    assert (answer["total"], answer["truncated"], answer["next"]) == (len(ids), False, None)
+    by_page, url = (
+        [],
+        f"http://test/api/v1/stops?{urlencode({'site': 'van-long', 'limit': 1} | WINDOW | wanted, doseq=True)}",
+    )
+    while url:
+        page = (await client.get(url)).json()
+        by_page += [row["id"] for row in page["rows"]]
+        assert page["total"] == len(ids)
+        url = page["next"] and f"http://test{page['next']}"
+    assert by_page == ids
+
+
+async def test_a_stop_that_began_before_the_window_is_of_the_shift_in_which_it_began(center, client):
+    begin = T - 110 * MINUTE_NS
+    deliver(center, "van-long", "facts", [envelope(6, stops=[
+        Stop("press-1", "s0", begin, T - 20 * MINUTE_NS, State.UNPLANNED_STOP, "", "count", "1", "", 0)
+    ])])  # fmt: skip
+    window = {"from": "2026-03-02T07:30:00+07:00", "to": "2026-03-02T07:45:00+07:00"}
+    for wanted, ids in (({"shift": "A"}, ["s0"]), ({"shift": "N"}, []), ({"unexplained": "true"}, ["s0"])):
+        answer = await _get(client, "/stops", site="van-long", **window, **wanted)
+        assert [row["id"] for row in answer["rows"]] == ids, wanted
 
 
 async def test_the_waterfall_of_a_morning_by_hand(client):

@@ -27,7 +27,7 @@ from oee.kpi import kpi
 from oee.kpi.losses import BIG_LOSSES, waterfall
 from oee.model.calendars import Calendar, Shift, to_ns
 from oee.model.declarations import Field
-from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS, Stop
+from oee.model.facts import FACT_COLUMNS, Stop
 from oee.model.states import CalendarClass, State
 from words import duration, say
 
@@ -452,9 +452,8 @@ def test_without_a_calendar_there_is_no_shift():
 # timeline
 
 
-def hour(text: str, told_ms: int, calendar: str = "scheduled", **sums: int):
-    columns = dict.fromkeys(STATE_COLUMNS, 0) | {"planned_stop_ms": told_ms - sum(sums.values())} | sums
-    return {"start": time_labels.local(at(text), ZONE).isoformat(), "calendar": calendar, "sums": columns}
+def hour(text: str, told_ms: int, calendar: str = "scheduled", running_ms: int = 0):
+    return timeline.HourSums(at(text), calendar, told_ms, running_ms)
 
 
 def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_it_ends():

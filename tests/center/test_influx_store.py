@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from center_plant import STREAM, batch, facts, losses, ns, running
+from center_plant import STREAM, batch, facts, losses, ns, running, stops_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from influx_plant import influx_settings, influxd, is_2x, shared_url
@@ -181,9 +181,7 @@ def test_what_was_accepted_outlives_kill_9_of_the_server_at_once(tmp_path):
             server.start()
             found = store.facts(replace(ALL, bucket="minute"))
             assert found.column("pieces_good").tolist() == [10] * seq
-            assert [stop.revision for stop in store.stops("van-long", (), T, T + 60 * MINUTE_NS)] == [
-                *range(1, seq + 1)
-            ]
+            assert [stop.revision for stop in stops_of(store, T, T + 60 * MINUTE_NS)] == [*range(1, seq + 1)]
             assert store.marks.load() == {StreamKey("van-long", "main", STREAM): Marks(seq)}
         store.close()
 
@@ -251,11 +249,11 @@ def test_a_stop_reaches_in_from_long_before_and_behind_many_that_vanished(store)
         gone += [told, replace(told, end_ns=start, revision=1)]
     store.write([batch(stops=[long, *gone])])
     late = T + 400 * day
-    assert store.stops("van-long", (), late, late + day) == [long]
-    assert store.stops("van-long", ["press-1"], late, late + day) == [long]
+    assert stops_of(store, late, late + day) == [long]
+    assert stops_of(store, late, late + day, ["press-1"]) == [long]
     store.write([batch(stops=[replace(long, end_ns=late, revision=1)])])
-    assert store.stops("van-long", (), late, late + day) == []
-    assert [stop.end_ns for stop in store.stops("van-long", (), late - day, late)] == [late]
+    assert stops_of(store, late, late + day) == []
+    assert [stop.end_ns for stop in stops_of(store, late - day, late)] == [late]
 
 
 def test_many_stops_and_revisions_equal_the_embedded_store(store, tmp_path):
@@ -282,7 +280,7 @@ def test_many_stops_and_revisions_equal_the_embedded_store(store, tmp_path):
         low = T + chance.randrange(0, 60_000) * MINUTE_NS
         high = low + chance.randrange(1, 3000) * MINUTE_NS
         for machines in ((), ("b",)):
-            assert store.stops("van-long", machines, low, high) == other.stops("van-long", machines, low, high)
+            assert stops_of(store, low, high, machines) == stops_of(other, low, high, machines)
     other.close()
 
 
@@ -340,4 +338,4 @@ def test_a_question_about_very_many_machines_is_posted(store):
     store.write([batch([{"t": T, "machine": name, "cycles": 1} for name in names])])
     found = store.facts(replace(ALL, machines=names[:500], by=("machine",)))
     assert len(found) == 500
-    assert store.stops("van-long", names, T, T + MINUTE_NS) == []
+    assert stops_of(store, T, T + MINUTE_NS, names) == []

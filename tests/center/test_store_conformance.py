@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from center_plant import MONDAY, ZONE, batch, ns
+from center_plant import MONDAY, ZONE, batch, ns, stops_of
 from influx_plant import influx_settings
 from value_rows import gathered
 
 from center import stores
-from center.contract.store import ForgetsMachines, Query, RolledUp, ValueQuery
+from center.contract.store import BeginSpans, ForgetsMachines, Query, RolledUp, StopPage, StopQuery, ValueQuery
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
 from oee.model.states import State
@@ -249,7 +249,7 @@ def test_the_highest_revision_of_a_stop_wins_in_any_order(store, order):
     told = [_stop(0, t, None), _stop(1, t, t + 10), _stop(2, t, t + 20, state=State.BREAKDOWN, reason="kẹt khuôn")]
     for number in order:
         store.write([batch(stops=[told[number]], seq=number)])
-    assert store.stops("van-long", (), t, t + MINUTE_NS) == [told[2]]
+    assert stops_of(store, t, t + MINUTE_NS) == [told[2]]
 
 
 def test_stops_of_a_window(store):
@@ -270,13 +270,102 @@ def test_stops_of_a_window(store):
             )
         ]
     )
-    assert [stop.id for stop in store.stops("van-long", ["press-1"], t + 100, t + 200)] == [
+    assert [stop.id for stop in stops_of(store, t + 100, t + 200, ["press-1"])] == [
         "reaches in",
         "lasts",
         "reaches out",
     ]
-    assert len(store.stops("van-long", (), t + 100, t + 200)) == 4
-    assert store.stops("other", (), t, t + 1000) == []
+    assert len(stops_of(store, t + 100, t + 200)) == 4
+    assert store.stops(StopQuery("other", t, t + 1000)) == StopPage([], 0)
+
+
+def _told_stops(chance, t):
+    """Revisions of stops of three machines: none of a machine overlap, some vanish, the last may go on."""
+    out = []
+    for machine in ("press-1", "press-2", "máy ép % 2"):
+        begin = t
+        for number in range(60):
+            begin += chance.randrange(1, 90) * 10**9
+            end = begin + chance.randrange(1, 40) * 10**9
+            state = chance.choice([State.MINOR_STOP, State.UNPLANNED_STOP, State.SETUP])
+            reason, product = chance.choice(["", "", "kẹt khuôn", "50 %"]), chance.choice(["1", "2"])
+            first = Stop(machine, f"{machine}/{number}", begin, None, State.UNPLANNED_STOP, "", "plc", product, "", 0)
+            last = replace(first, end_ns=end, state=state, reason=reason, revision=1)
+            out += [first] if number == 59 else [first, last]
+            out += [replace(last, end_ns=begin, revision=2)] if chance.random() < 0.1 and number < 59 else []
+            begin = end
+    chance.shuffle(out)
+    return out
+
+
+def _wanted(revisions, query):
+    """What the contract demands, in plain Python: the page's stops and how many there are."""
+    latest = {}
+    for stop in sorted(revisions, key=lambda stop: stop.revision):
+        latest[stop.machine, stop.id] = stop
+
+    def length(stop):
+        return max((query.now_ns if stop.end_ns is None else stop.end_ns) - stop.start_ns, 0)
+
+    def began(stop):
+        return query.began_in is None or any(
+            stop.machine in item.machines and low <= stop.start_ns < high
+            for item in query.began_in
+            for low, high in zip(item.start_ns.tolist(), item.end_ns.tolist(), strict=True)
+        )
+
+    found = [
+        stop
+        for stop in latest.values()
+        if stop.start_ns < query.end_ns
+        and (stop.end_ns is None or stop.end_ns > max(query.start_ns, stop.start_ns))
+        and (not query.machines or stop.machine in query.machines)
+        and (not query.states or stop.state in query.states)
+        and (not query.reasons or stop.reason in query.reasons)
+        and (not query.products or stop.product in query.products)
+        and length(stop) >= query.shortest_ns
+        and (query.others_last or began(stop))
+    ]
+    keys = {
+        "machine": lambda stop: (stop.machine, stop.start_ns),
+        "latest": lambda stop: (-stop.start_ns, stop.machine),
+        "longest": lambda stop: (-length(stop), -stop.start_ns, stop.machine),
+    }
+    found.sort(key=lambda stop: (not began(stop), keys[query.order](stop)))
+    until = None if query.most is None else query.first + query.most
+    return StopPage(found[query.first : until], len(found))
+
+
+def test_stops_are_chosen_ordered_and_cut_into_pages_by_the_store(store):
+    chance, t = random.Random(11), ns("2026-03-02T08:00:00")
+    revisions = _told_stops(chance, t)
+    for seq, first in enumerate(range(0, len(revisions), 50)):
+        store.write([batch(stops=revisions[first : first + 50], seq=seq)])
+    now = max(stop.start_ns for stop in revisions) + 100 * 10**9
+    edges = np.arange(t, now, 300 * 10**9)
+    spans = [
+        BeginSpans(("press-1", "máy ép % 2"), edges, edges + 100 * 10**9),
+        BeginSpans(("press-2",), edges[:3], edges[:3] + 10**9),
+    ]
+    for _ in range(120):
+        low = t + chance.randrange(0, 60) * MINUTE_NS
+        query = StopQuery(
+            "van-long",
+            low,
+            low + chance.randrange(1, 60) * MINUTE_NS,
+            chance.choice([(), (), ("press-2",), ("press-1", "máy ép % 2")]),
+            states=chance.choice([(), (State.SETUP,), (State.UNPLANNED_STOP, State.MINOR_STOP)]),
+            reasons=chance.choice([(), ("",), ("50 %", "kẹt khuôn")]),
+            products=chance.choice([(), ("1",)]),
+            shortest_ns=chance.choice([0, 0, 20 * 10**9]),
+            now_ns=now,
+            began_in=chance.choice([None, spans, spans[:1], []]),
+            others_last=chance.random() < 0.5,
+            order=chance.choice(["machine", "latest", "longest"]),
+            first=chance.choice([0, 0, 3, 500]),
+            most=chance.choice([None, 1, 12]),
+        )
+        assert store.stops(query) == _wanted(revisions, query), query
 
 
 def test_an_empty_store_answers(store):
@@ -454,7 +543,7 @@ def test_a_forgotten_machine_is_in_no_answer_and_the_others_are_untouched(store,
             asked = replace(query, bucket=bucket)
             assert _answer(store, asked, asked.by) == _truth(left, asked)[0]
         assert set(store.losses(query).machine.tolist()) == {others[0].machine}
-        assert store.stops("van-long", (), query.start_ns, query.end_ns) == others
+        assert stops_of(store, query.start_ns, query.end_ns) == others
     store.write([batch(rows[:50], seq=3)])
     again = [*left, *(row for row in rows[:50] if row["machine"] == "press-1")]
     assert _answer(store, query, query.by) == _truth(again, query)[0]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from fault_history import END_NS, FIRST_NS, batches, write_files
 
-from center.contract.store import Query
+from center.contract.store import Query, StopQuery
 from center.stores.duckdb.store import open_store
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_KEY_COLUMNS
 
@@ -42,7 +42,7 @@ def read(store):
     by = ("machine", "shift", "product", "calendar")
     facts = store.facts(Query("test", by=by, **whole))
     losses = store.losses(Query("test", by=(*by, "state", "reason"), **whole))
-    stops = store.stops("test", (), FIRST_NS - DAY_NS, END_NS + DAY_NS)
+    stops = store.stops(StopQuery("test", FIRST_NS - DAY_NS, END_NS + DAY_NS)).stops
     with store.file.reading() as cursor:
         (repeated,) = cursor.execute(
             "SELECT count(*) FROM (SELECT 1 FROM facts GROUP BY site, stream, machine, minute_ns, n HAVING count(*) > 1)"

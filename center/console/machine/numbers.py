@@ -1,6 +1,6 @@
 """The numbers of a machine's page. Queries the store: not for the event loop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,12 +14,12 @@ from center.model.viewer import Viewer
 from center.queries.losses import losses
 from center.queries.question import CheckedQuestion, Question, check
 from center.queries.sites import site as site_detail
-from center.queries.stops import stops_in
-from center.queries.trend import trend
+from center.queries.stops import StopFilter, find_stops
+from center.queries.trend import sums_by_cell, trend
 from center.queries.waterfall import waterfall_steps
 from center.runtime.state import CenterState
 from oee.kpi import kpi
-from oee.model.facts import FACT_COLUMNS, Stop
+from oee.model.facts import FACT, FACT_COLUMNS, STATE_COLUMNS
 
 Row = Mapping[str, Any]
 _DAY_NS: Final = 86_400_000_000_000
@@ -81,11 +81,10 @@ def machine_numbers(
 
 @dataclass(frozen=True)
 class MachineStops:
-    """The stops of the same window, by start, and what the timeline draws in these strips."""
+    """What is asked about the stops of the same window, and what the timeline draws in these strips."""
 
     question: CheckedQuestion
     site: Row
-    stops: Sequence[Stop]
     story: timeline.TimelineData
     strips: Sequence[timeline.Strip]
 
@@ -93,19 +92,26 @@ class MachineStops:
 def machine_stops(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
 ) -> MachineStops:
-    """All stops of a window and its timeline. Raises as the queries do."""
+    """The timeline of a window, with the stops that are long enough to be seen. Raises as the queries do."""
     details = site_detail(center, viewer, site)
     zone = ZoneInfo(details["timezone"])
     chosen = _window(center, site, machine, zone, view)
     window = (chosen.start_ns, chosen.end_ns)
-    question = Question(viewer, site, (machine,), *window)
-    hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar"), kpis=()))["rows"]
-    checked = check(center, replace(question, until_now=True))
-    stops = stops_in(checked)
-    segments = center.ledger_cache.sites.segments(site, machine, *window)
-    story = timeline.timeline_data(window, zone, segments, hours, stops)
+    checked = check(center, Question(viewer, site, (machine,), *window, until_now=True))
     strips = timeline.strips(window, zone, lang, None if chosen.by_day else chosen.whole_end_ns)
-    return MachineStops(checked, details, stops, story, strips)
+    seen = StopFilter(shortest_ms=timeline.shortest_ms(strips), order="longest")
+    stops = sorted(find_stops(checked, seen, most=timeline.MOST_STOPS).stops, key=lambda stop: stop.start_ns)
+    segments = center.ledger_cache.sites.segments(site, machine, *window)
+    story = timeline.timeline_data(window, zone, segments, _hours(checked), stops)
+    return MachineStops(checked, details, story, strips)
+
+
+def _hours(checked: CheckedQuestion) -> Iterator[timeline.HourSums]:
+    """Sums by hour and calendar; as rows of an answer a month of them would be written and read as text in between."""
+    by_hour = replace(checked, bucket="hour", by=("machine", "calendar"))
+    for cell, sums in sums_by_cell(by_hour).items():
+        known_ms = sum(int(sums[FACT[name]]) for name in STATE_COLUMNS)
+        yield timeline.HourSums(cell.start_ns, cell.calendar, known_ms, int(sums[FACT["running_ms"]]))
 
 
 def _window(center: CenterState, site: str, machine: str, zone: ZoneInfo, view: windows.View) -> windows.ShownWindow:

@@ -1,7 +1,6 @@
 """The list of a machine's stops: which ones, in which order, page by page."""
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,29 +12,17 @@ from center.console.draw.markup import el
 from center.console.machine import stops_table
 from center.console.machine.numbers import MachineStops
 from center.console.machine.stop_filter import STATES, chosen, order_of
-from center.queries.stops import ALL_STOPS, StopFilter, choose, stop_row
+from center.contract.store import StopPage
+from center.queries.stops import ALL_STOPS, StopFilter, find_stops, stop_row
 from center.runtime.state import CenterState
-from oee.model.facts import Stop
 from words import number, say
 
 _SHORTEST_S: Final = (0, 60, 300, 900)
 _ORDERS: Final = ("latest", "longest", "unexplained")
 
 
-def _scheduled_first(chosen: list[Stop], found: MachineStops) -> list[Stop]:
-    """Standing still outside shifts is long and no loss: it comes last."""
-    unwanted = found.story.unwanted
-    starts = [low for low, _, _ in unwanted]
-
-    def is_off(stop: Stop) -> bool:
-        at = bisect_right(starts, stop.start_ns) - 1
-        return at >= 0 and stop.start_ns < unwanted[at][1]
-
-    return sorted(chosen, key=is_off)
-
-
 class StopsPanel:
-    """The list on an open page. Stops are in memory once; what changes is which of them are shown."""
+    """The list on an open page; the store is asked for the rows that it shows."""
 
     def __init__(
         self,
@@ -52,7 +39,7 @@ class StopsPanel:
         self._address = address
         self._wanted, self._first = ALL_STOPS, 0
         self._found: MachineStops | None = None
-        self._chosen: list[Stop] = []
+        self._asked = 0
         self._buttons: dict[tuple[str, Any], ui.element] = {}
 
     def build(self, wanted: StopFilter) -> None:
@@ -101,7 +88,7 @@ class StopsPanel:
     async def show(self, found: MachineStops) -> None:
         """Shows the stops of a window."""
         self._found = found
-        await self._choose()
+        await self._load()
 
     async def _pick(self, what: str, choice: Any) -> None:
         if what == "state":
@@ -123,7 +110,7 @@ class StopsPanel:
         """Shows the stops of another filter."""
         self._wanted, self._first = wanted, 0
         self._mark()
-        await self._choose()
+        await self._load()
 
     def _mark(self) -> None:
         wanted = self._wanted
@@ -132,33 +119,38 @@ class StopsPanel:
         for key, button in self._buttons.items():
             button.classes(add="on") if key in on else button.classes(remove="on")
 
-    async def _choose(self) -> None:
-        found = self._found
-        if found is not None:
-            chosen = await asyncio.to_thread(choose, found.question, found.stops, self._wanted)
-            self._chosen = chosen if self._wanted.order == "latest" else _scheduled_first(chosen, found)
-            self._put()
-
     async def _turn(self, by: int) -> None:
         self._first += by
-        self._put()
+        await self._load()
 
-    def _put(self) -> None:
-        found, count, page = self._found, len(self._chosen), stops_table.PAGE
+    async def _load(self) -> None:
+        """Shows the part from `_first` on, if nothing else is wanted when it arrives."""
+        found, wanted, page = self._found, self._wanted, stops_table.PAGE
         if found is None:
             return
-        self._first = min(max(self._first, 0), max(count - 1, 0) // page * page)
-        last = min(self._first + page, count)
-        rows = [stop_row(stop, found.question) for stop in self._chosen[self._first : last]]
-        now_ns = self._center.now_ns()
+        self._asked += 1
+        number_of_question = self._asked
+        self._table.classes(add="waits")
+        last = wanted.order == "longest"
+        part = await asyncio.to_thread(find_stops, found.question, wanted, self._first, page, others_last=last)
+        if not part.stops and self._first:
+            self._first = max(part.total - 1, 0) // page * page
+            part = await asyncio.to_thread(find_stops, found.question, wanted, self._first, page, others_last=last)
+        if number_of_question == self._asked:
+            self._put(found, part)
+
+    def _put(self, found: MachineStops, part: StopPage) -> None:
+        self._table.classes(remove="waits")
+        rows = [stop_row(stop, found.question) for stop in part.stops]
+        now_ns, last = self._center.now_ns(), self._first + len(rows)
         self._picked.set_content(chosen(self._wanted, found.site, found.question.zone, self._lang, self._address))
         self._table.set_content(
             stops_table.table(rows, found.site, now_ns, self._lang, found.story.unwanted, self._explain)
         )
-        for name, possible in (("later", self._first > 0), ("earlier", last < count)):
+        for name, possible in (("later", self._first > 0), ("earlier", last < part.total)):
             button = self._buttons["page", name]
             button.props(remove="disabled") if possible else button.props("disabled")
-        total = number(count, self._lang)
+        total = number(part.total, self._lang)
         self._place.set_content(
-            say("console.of", self._lang, first=self._first + 1, last=last, total=total) if count else ""
+            say("console.of", self._lang, first=self._first + 1, last=last, total=total) if rows else ""
         )

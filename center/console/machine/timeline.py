@@ -9,7 +9,7 @@ once within an hour.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,7 +22,7 @@ from center.console.machine.stop_filter import pick, within
 from center.model.buckets import HOUR_NS, clock_edges
 from center.model.sites import Segments
 from oee.model.calendars import cut, to_ns
-from oee.model.facts import MS_NS, STATE_COLUMNS, Stop
+from oee.model.facts import MS_NS, Stop
 from oee.model.states import CalendarClass
 from words import duration, say
 
@@ -36,6 +36,8 @@ _TICKS: Final = 4
 _SHORTEST_MS: Final = 60_000
 """In a drawing of several days shorter stops would be less than a pixel wide and are left out."""
 _DETAILED: Final = 2
+MOST_STOPS: Final = 2_000
+"""So many are drawn, the longest: more would be less than a pixel apart, and the page as large as a picture."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ class Strip:
     start_ns: int
     end_ns: int
     ticks: tuple[str, ...]
+
+
+class HourSums(NamedTuple):
+    """What is known of an hour in one class of the calendar [ms]."""
+
+    start_ns: int
+    calendar: str
+    known_ms: int
+    running_ms: int
 
 
 @dataclass(frozen=True)
@@ -64,18 +75,17 @@ class TimelineData:
 
 
 def timeline_data(
-    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Stop]
+    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[HourSums], stops: Sequence[Stop]
 ) -> TimelineData:
-    """hours: rows of `trend` by hour, machine and calendar, of this machine; stops: all in the window."""
+    """hours: of this machine; stops: those in the window that are to be drawn, by start."""
     scheduled, unwanted = _calendar(segments, window)
     off = [(low, high) for low, high, _ in unwanted]
     known_ms: dict[int, int] = {}
     ran_off: set[int] = set()
-    for row in hours:
-        start_ns = time_labels.parse_ns(row["start"])
-        known_ms[start_ns] = known_ms.get(start_ns, 0) + sum(row["sums"][name] for name in STATE_COLUMNS)
-        if row["calendar"] != CalendarClass.SCHEDULED.word and row["sums"]["running_ms"] > 0:
-            ran_off.add(start_ns)
+    for hour in hours:
+        known_ms[hour.start_ns] = known_ms.get(hour.start_ns, 0) + hour.known_ms
+        if hour.calendar != CalendarClass.SCHEDULED.word and hour.running_ms > 0:
+            ran_off.add(hour.start_ns)
     edges = clock_edges("hour", zone, *window).tolist()
     hours_off = [(edge, edge + HOUR_NS) for edge in edges if edge in ran_off]
     ran = [*scheduled, *(part for span in hours_off for part in _within(off, span))]
@@ -151,16 +161,19 @@ def strips(window: Span, zone: ZoneInfo, lang: str, until_ns: int | None = None)
     return rows[::-1]
 
 
+def shortest_ms(rows: Sequence[Strip]) -> int:
+    """How long a stop has to be to be seen in these strips."""
+    return 0 if len(rows) <= _DETAILED else _SHORTEST_MS
+
+
 def draw(story: TimelineData, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: str) -> Markup:
     """The strips as a grid of labels and drawings."""
     height = 26 if len(rows) == 1 else 15 if len(rows) <= 10 else 11
     cells: list[Markup] = []
-    shortest_ns = 0 if len(rows) <= _DETAILED else _SHORTEST_MS * MS_NS
-    stops = [stop for stop in story.stops if _end_ns(stop, story) - stop.start_ns >= shortest_ns]
     for row in rows:
         drawing = el(
             "svg",
-            *_layers(story, stops, row, reasons, lang),
+            *_layers(story, row, reasons, lang),
             height=height,
             role="img",
             tabindex="0",
@@ -177,16 +190,14 @@ def _end_ns(stop: Stop, story: TimelineData) -> int:
     return story.end_ns if stop.end_ns is None else stop.end_ns
 
 
-def _layers(
-    story: TimelineData, stops: Sequence[Stop], row: Strip, reasons: Mapping[str, Row], lang: str
-) -> Iterable[Markup]:
+def _layers(story: TimelineData, row: Strip, reasons: Mapping[str, Row], lang: str) -> Iterable[Markup]:
     window = (max(row.start_ns, story.start_ns), min(row.end_ns, story.end_ns))
     off = _within([(low, high) for low, high, _ in story.unwanted], window)
     scheduled = _within(story.scheduled, window)
     yield from (_rect(row, span, "off") for span in off)
     for span in _within(story.ran, window):
         yield _rect(row, span, "s s-running")
-    for stop in stops:
+    for stop in story.stops:
         end_ns = _end_ns(stop, story)
         if stop.start_ns >= window[1] or end_ns <= window[0]:
             continue

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from center.contract.store import Query
+from center.contract.store import Query, StopQuery
 from center.model.buckets import Bucket
 from center.model.site_revisions import Revision
 from center.model.sites import Sites, retired_since
@@ -68,7 +68,7 @@ class StoredPast:
         if calendar is None:
             raise LookupError(f"machine {self._machine!r} of site {self._site!r} has no calendar")
         store, start_ns = self._center.store, self.start_ns(weeks)
-        stops = stop_columns(store.stops(self._site, (self._machine,), start_ns, self._end_ns))
+        stops = stop_columns(store.stops(StopQuery(self._site, start_ns, self._end_ns, (self._machine,))).stops)
         if weeks > LONGEST_BY_MINUTE_WEEKS:
             hours = store.facts(self._query(start_ns, self._end_ns, "hour"))
             return hourly_window(self._machine, calendar, hours, stops, start_ns, self._end_ns)

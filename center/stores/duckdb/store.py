@@ -17,7 +17,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from center.contract.ledger import Changes
-from center.contract.store import Query, RowBatch, ValueQuery
+from center.contract.store import Query, RowBatch, StopPage, StopQuery, ValueQuery
 from center.model.complaints import is_passing, misconfigured, not_ready
 from center.model.retention import retention_ns
 from center.stores.duckdb import export, ledger_tables
@@ -27,9 +27,10 @@ from center.stores.duckdb.file import DuckFile, first_line, log_of
 from center.stores.duckdb.ledger import DuckLedger
 from center.stores.duckdb.rollups.plan import plan
 from center.stores.duckdb.rollups.upkeep import DuckHours, RollupUpkeep
-from center.stores.duckdb.stops import read_stops, write_stops
+from center.stores.duckdb.stops import write_stops
+from center.stores.fact_tables.stops import read_stops
 from center.stores.fact_tables.sums import read_facts, read_losses
-from oee.model.facts import Facts, Losses, Stop
+from oee.model.facts import Facts, Losses
 from wire.values import Values
 
 _FILE: Final = "nhip.duckdb"
@@ -94,10 +95,10 @@ class DuckStore:
         with self.file.reading() as cursor:
             return read_losses(cursor, query, plan(cursor, query))
 
-    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
+    def stops(self, query: StopQuery) -> StopPage:
         """By the contract of `Store`."""
         with self.file.reading() as cursor:
-            return read_stops(cursor, site, machines, start_ns, end_ns)
+            return read_stops(cursor, query)
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
         """By the contract of `KeepsValues`."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from center.contract.store import Query, RowBatch, StoreRefused, StoreUnavailable, ValueQuery
+from center.contract.store import Query, RowBatch, StopPage, StopQuery, StoreRefused, StoreUnavailable, ValueQuery
 from center.model.complaints import misconfigured, not_ready
 from center.model.retention import check_retention
 from center.stores.influxdb import export
@@ -27,7 +27,7 @@ from center.stores.influxdb.server import AccessDenied, InfluxServer
 from center.stores.influxdb.settings import S_NS, read_settings
 from center.stores.influxdb.setup import prepare
 from center.stores.influxdb.stops import read_stops
-from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Losses, Stop
+from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Losses
 from wire.values import Values
 
 _FAR_NS: Final = 2**62
@@ -89,9 +89,9 @@ class InfluxStore:
             [*cached, answers.losses(results, query, by, [part.not_before_ns for part in uncached])], by
         )
 
-    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
+    def stops(self, query: StopQuery) -> StopPage:
         """By the contract of `Store`."""
-        return read_stops(self.database, site, machines, start_ns, end_ns)
+        return read_stops(self.database, query)
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
         """By the contract of `KeepsValues`."""

@@ -13,7 +13,7 @@ from center.model.buckets import BY_DATE, date_start_ns, first_date
 from center.stores.influxdb.codec.escape import unpack
 from center.stores.influxdb.codec.lines import DAY_NS, STOP_FIELDS
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop, Table, join, select
-from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
+from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, State
 from wire.marks import NO_MARKS, Marks, decode_marks, union
 
 Answer = Sequence[Mapping[str, Any]]
@@ -140,50 +140,55 @@ def merged(tables: Sequence[Table], by: Sequence[str]) -> Table:
     return replace(select(joined, order[starts]), sums=total)
 
 
-def stops(answer: Answer) -> list[Stop]:
-    """All stops of an answer, with every revision."""
+class StopRevision(NamedTuple):
+    """A revision of a stop; its columns are those of `fact_tables.stops`."""
+
+    machine: str
+    id: str
+    start_ns: int
+    end_ns: int | None
+    state: int
+    reason: str
+    by: str
+    product: str
+    to_product: str
+    revision: int
+
+
+def revisions(answer: Answer) -> list[StopRevision]:
+    """All rows of stops; their machine is a tag of the series or, where rows are not grouped, their last column."""
+    by, end_ns, name, product, reason, revision, state, to_product = range(1, len(STOP_FIELDS) + 1)
     return [
-        _stop(unpack(tags.get("machine", "")), int(row[0]), dict(zip(STOP_FIELDS, row[1:], strict=True)))
+        StopRevision(
+            unpack(tags["machine"] if "machine" in tags else row[-1] or ""),
+            unpack(row[name] or ""),
+            row[0],
+            row[end_ns],
+            int(STATE_BY_WORD[row[state]]),
+            unpack(row[reason] or ""),
+            unpack(row[by] or ""),
+            unpack(row[product] or ""),
+            unpack(row[to_product] or ""),
+            row[revision],
+        )
         for _, tags, values in series(answer)
         for row in values
     ]
 
 
-def _stop(machine: str, start_ns: int, row: Mapping[str, Any]) -> Stop:
-    text = {name: unpack(row[name] or "") for name in ("by", "id", "product", "reason", "to_product")}
-    end_ns, state = row["end_ns"], STATE_BY_WORD[row["state"]]
-    return Stop(
-        machine,
-        text["id"],
-        start_ns,
-        end_ns,
-        state,
-        text["reason"],
-        text["by"],
-        text["product"],
-        text["to_product"],
-        row["revision"],
-    )
+def stops(answer: Answer) -> list[Stop]:
+    """The same as stops."""
+    return [Stop(*row[:4], State(row.state), *row[5:]) for row in revisions(answer)]
 
 
-def latest(revisions: Iterable[Stop]) -> dict[tuple[str, str], Stop]:
+def latest(rows: Iterable[StopRevision]) -> dict[tuple[str, str], StopRevision]:
     """The highest revision of each stop; of equal revisions the one that starts last."""
-    best: dict[tuple[str, str], Stop] = {}
-    for stop in revisions:
-        previous = best.get((stop.machine, stop.id))
-        if previous is None or (stop.revision, stop.start_ns) > (previous.revision, previous.start_ns):
-            best[stop.machine, stop.id] = stop
+    best: dict[tuple[str, str], StopRevision] = {}
+    for row in rows:
+        previous = best.get((row.machine, row.id))
+        if previous is None or (row.revision, row.start_ns) > (previous.revision, previous.start_ns):
+            best[row.machine, row.id] = row
     return best
-
-
-def overlapping(revisions: Iterable[Stop], start_ns: int, end_ns: int) -> list[Stop]:
-    """Of the latest revisions those that overlap the window and were not deleted, by machine and start."""
-    inside = [
-        stop
-        for stop in latest(revisions).values()
-        if stop.start_ns < end_ns and (stop.end_ns is None or (stop.end_ns > start_ns and stop.end_ns > stop.start_ns))
-    ]
-    return sorted(inside, key=lambda stop: (stop.machine, stop.start_ns, stop.id))
 
 
 def marks(answer: Answer) -> dict[StreamKey, Marks]:

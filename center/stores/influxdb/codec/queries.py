@@ -142,6 +142,13 @@ def stops_inside(source: str, site: str, machines: Sequence[str], low: int, high
     return f"{_stops(source)} WHERE {_where(site, machines, low, high)} GROUP BY {name('machine')}"
 
 
+def stops_from(source: str, site: str, machines: Sequence[str], low: int, high: int, count: int) -> str:
+    """The first so many of them, whatever their machine, which is the last column."""
+    fields = ", ".join(name(field) for field in STOP_FIELDS)
+    where = _where(site, machines, low, high)
+    return f"SELECT {fields}, {name('machine')}::tag FROM {source} WHERE {where} ORDER BY time ASC LIMIT {count}"
+
+
 def stops_before(source: str, site: str, machines: Sequence[str], low: int | None, high: int, count: int) -> str:
     """Of each machine the last rows of stops that begin before `high`, and not before `low`."""
     where = _where(site, machines, low, high)
