@@ -113,10 +113,12 @@ def find_stops(
     start_ns, end_ns = checked.start_ns, checked.end_ns + (2 * MINUTE_NS if until_now else 0)
     if wanted.between is not None:
         start_ns, end_ns = max(start_ns, wanted.between[0]), min(end_ns, wanted.between[1])
+    if end_ns <= start_ns:
+        return StopPage([], 0)
     query = StopQuery(
         question.site,
         start_ns,
-        max(end_ns, start_ns),
+        end_ns,
         checked.machines if question.machines else (),
         states=sorted(states),
         reasons=sorted(reasons),
