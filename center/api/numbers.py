@@ -65,10 +65,10 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
         """Stretches in which a machine did not run, the latest or the longest first; `truncated`: there are more than one
         file can hold.
         """
-        page = {"limit": MOST_ROWS}
+        query = partial(stops_of, limit=MOST_ROWS, wanted=wanted)
         if presentation.format == "json":
-            page = {"limit": presentation.limit, "offset": presentation.offset}
-        return _of_site(center, presentation, "stops", question, partial(stops_of, wanted=wanted, **page))
+            query = partial(stops_of, limit=presentation.limit, wanted=wanted, offset=presentation.offset)
+        return _of_site(center, presentation, "stops", question, query)
 
     @get("coverage", CoverageAnswer)
     def coverage(question: SiteQuestion, presentation: Presenting) -> Response:

@@ -178,7 +178,7 @@ def revisions(answer: Answer) -> list[StopRevision]:
 
 def stops(answer: Answer) -> list[Stop]:
     """The same as stops."""
-    return [Stop(*row[:4], State(row.state), *row[5:]) for row in revisions(answer)]
+    return [Stop(**row._asdict() | {"state": State(row.state)}) for row in revisions(answer)]
 
 
 def latest(rows: Iterable[StopRevision]) -> dict[tuple[str, str], StopRevision]:
