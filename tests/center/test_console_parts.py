@@ -453,7 +453,7 @@ def test_without_a_calendar_there_is_no_shift():
 
 
 def hour(text: str, told_ms: int, calendar: str = "scheduled", running_ms: int = 0):
-    return timeline.HourSums(at(text), calendar, told_ms, running_ms)
+    return timeline.HourKnown(at(text), calendar, told_ms, running_ms)
 
 
 def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_it_ends():

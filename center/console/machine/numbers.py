@@ -106,12 +106,12 @@ def machine_stops(
     return MachineStops(checked, details, story, strips)
 
 
-def _hours(checked: CheckedQuestion) -> Iterator[timeline.HourSums]:
+def _hours(checked: CheckedQuestion) -> Iterator[timeline.HourKnown]:
     """Sums by hour and calendar; as rows of an answer a month of them would be written and read as text in between."""
     by_hour = replace(checked, bucket="hour", by=("machine", "calendar"))
     for cell, sums in sums_by_cell(by_hour).items():
         known_ms = sum(int(sums[FACT[name]]) for name in STATE_COLUMNS)
-        yield timeline.HourSums(cell.start_ns, cell.calendar, known_ms, int(sums[FACT["running_ms"]]))
+        yield timeline.HourKnown(cell.start_ns, cell.calendar, known_ms, int(sums[FACT["running_ms"]]))
 
 
 def _window(center: CenterState, site: str, machine: str, zone: ZoneInfo, view: windows.View) -> windows.ShownWindow:

@@ -50,7 +50,7 @@ class Strip:
     ticks: tuple[str, ...]
 
 
-class HourSums(NamedTuple):
+class HourKnown(NamedTuple):
     """What is known of an hour in one class of the calendar [ms]."""
 
     start_ns: int
@@ -75,7 +75,7 @@ class TimelineData:
 
 
 def timeline_data(
-    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[HourSums], stops: Sequence[Stop]
+    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[HourKnown], stops: Sequence[Stop]
 ) -> TimelineData:
     """hours: of this machine; stops: those in the window that are to be drawn, by start."""
     scheduled, unwanted = _calendar(segments, window)
