@@ -62,6 +62,32 @@
     event.preventDefault();
     pick(target);
   });
+
+  // Drawing across the trend zooms: the page is told from where to where, as parts of its width.
+  let drag;
+  document.addEventListener("pointerdown", (event) => {
+    const area = event.target.closest?.("[data-zoom]");
+    if (area && event.isPrimary && event.button === 0) drag = { area, from: event.clientX, box: area.getBoundingClientRect() };
+  });
+  const across = (event) => [drag.from, event.clientX].map((x) => Math.min(Math.max((x - drag.box.left) / drag.box.width, 0), 1)).sort((a, b) => a - b);
+  document.addEventListener("pointermove", (event) => {
+    if (!drag || (!drag.drawn && Math.abs(event.clientX - drag.from) < 8)) return;
+    drag.drawn ||= drag.area.appendChild(Object.assign(document.createElement("div"), { className: "drawn-across" }));
+    const [low, high] = across(event);
+    Object.assign(drag.drawn.style, { left: `${low * 100}%`, width: `${(high - low) * 100}%` });
+  });
+  document.addEventListener("dragstart", (event) => event.target.closest?.("[data-zoom]") && event.preventDefault());
+  const drop = (event, zooms) => {
+    if (drag?.drawn) {
+      if (zooms) tell("zoom", across(event).join(" "), drag.area);
+      drag.drawn.remove();
+      addEventListener("click", (click) => (click.stopPropagation(), click.preventDefault()), { capture: true, once: true });
+      setTimeout(() => dispatchEvent(new Event("click")), 0); // where no click follows, none is swallowed later
+    }
+    drag = undefined;
+  };
+  document.addEventListener("pointerup", (event) => drop(event, true));
+  document.addEventListener("pointercancel", (event) => drop(event, false));
   addEventListener("popstate", () => tell("back", location.search.slice(1), document.querySelector(".machine-page")));
   document.addEventListener("keydown", (event) => {
     const band = event.target.closest?.("svg.band");

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from center.model.buckets import HOUR_NS, clock_edges, date_start_ns
 from center.model.sites import Segments
 from center.model.times import iso, known_day
 from center.model.times import window as whole_minutes
-from oee.model.calendars import cut, local_date
+from oee.model.calendars import cut, local_date, to_ns
 from oee.model.facts import MINUTE_NS, NO_SHIFT
 
 SHIFTS: Final = ("shift", "last_shift")
@@ -26,53 +26,128 @@ _LONG: Final = ("day", "shift", "week")
 _FITTING: Final = dict.fromkeys(RANGES, _SHORT) | {"7d": _WEEKS, "30d": _LONG}
 _DAYS: Final = {"today": 0, "yesterday": 1, "7d": 6, "30d": 29}
 _MOST_DAYS: Final = 366
+OVERLAYS: Final = ("target", "before", "none")
+"""What is laid over the trend, the usual one first."""
+LEAST_NS: Final = 10 * MINUTE_NS
+"""The shortest window that zooming leads to."""
+_DAY_NS: Final = 24 * HOUR_NS
+_WEEK_DAYS: Final = 7
 SHIFT_BACK_DAYS: Final = 4
 """How far back to search for the last shift: a weekend and an adjacent holiday."""
 
 
 @dataclass(frozen=True)
 class View:
-    """The selection of a machine's page: a range and a bucket that fits it. first, last: local dates as the URL has them, for
-    the range `dates`.
+    """The selection of a machine's page: a range and a bucket that fits it. first, last: for the range `dates` local dates as
+    the URL has them, the last one included, or local times of day (`2026-03-02T08:30`), the last one excluded; over: what
+    is laid over the trend, one of `OVERLAYS`.
     """
 
     span: str
     bucket: str
     first: str = ""
     last: str = ""
+    over: str = OVERLAYS[0]
 
     @property
     def words(self) -> dict[str, str]:
         """The selection as parameters of a URL."""
-        return {key: value for key, value in vars(self).items() if value}
+        return {key: value for key, value in vars(self).items() if value and (key, value) != ("over", OVERLAYS[0])}
 
 
-def view(span: str, bucket: str, first: str = "", last: str = "") -> View:
+def view(span: str, bucket: str, first: str = "", last: str = "", over: str = "") -> View:
     """A selection from a URL; what is unknown or does not fit is replaced by the defaults, and dates in the wrong order
     are exchanged.
     """
-    days = sorted(day for day in (_date(first), _date(last)) if day)
-    if span == DATES and days:
-        begin, end = days[0], min(days[-1], days[0] + timedelta(days=_MOST_DAYS - 1))
-        possible = fitting(View(DATES, "", begin.isoformat(), end.isoformat()))
-        return View(DATES, bucket if bucket in possible else possible[0], begin.isoformat(), end.isoformat())
+    laid = over if over in OVERLAYS else OVERLAYS[0]
+    texts = sorted((text for text in (first, last) if _wall(text)), key=_begin)
+    if span == DATES and texts:
+        begin, end = _short(texts[0]), _short(texts[-1])
+        most = _begin(begin) + timedelta(days=_MOST_DAYS)
+        end = end if _end(end) <= most else (most.date() - timedelta(days=1)).isoformat()
+        if _begin(begin) < _end(end):
+            possible = fitting(View(DATES, "", begin, end))
+            return View(DATES, bucket if bucket in possible else possible[0], begin, end, laid)
     valid_span = span if span in RANGES else "24h"
-    return View(valid_span, bucket if bucket in _FITTING[valid_span] else _FITTING[valid_span][0])
+    possible = _FITTING[valid_span]
+    return View(valid_span, bucket if bucket in possible else possible[0], over=laid)
 
 
 def fitting(selected: View) -> Sequence[str]:
     """The buckets that a range can be cut into, the usual one first."""
     if selected.span != DATES:
         return _FITTING[selected.span]
-    days = (date.fromisoformat(selected.last) - date.fromisoformat(selected.first)).days + 1
+    days = (_end(selected.last) - _begin(selected.first)) / timedelta(days=1)
     return _SHORT if days <= 2 else _WEEKS if days <= 14 else _LONG
 
 
-def _date(text: str) -> date | None:
+def _wall(text: str) -> datetime | None:
+    """Local time of a word of the URL, the beginning of the day for a date; None for what is none."""
     try:
-        return known_day("", date.fromisoformat(text))
+        wall = datetime.fromisoformat(text)
+        known_day("", wall.date())
     except ValueError:
         return None
+    return None if wall.tzinfo else wall.replace(second=0, microsecond=0)
+
+
+def _short(text: str) -> str:
+    wall = _begin(text)
+    return text[:10] if len(text) == len("2026-03-02") else wall.isoformat(timespec="minutes")
+
+
+def _begin(text: str) -> datetime:
+    """Of a word that is a date or a time."""
+    return datetime.fromisoformat(text).replace(second=0, microsecond=0)
+
+
+def _end(text: str) -> datetime:
+    """Where a last date or time ends."""
+    return _begin(text) + (timedelta(days=1) if "T" not in text else timedelta())
+
+
+def view_of(window: tuple[int, int], zone: ZoneInfo, selected: View) -> View:
+    """The selection of a window [ns], with the bucket and the overlay of another one where they fit; whole days as dates."""
+    first = datetime.fromtimestamp(window[0] // 1_000_000_000, zone).replace(tzinfo=None, second=0)
+    last = datetime.fromtimestamp(-(-window[1] // MINUTE_NS) * 60, zone).replace(tzinfo=None)
+    if first.time() == last.time() == time.min:
+        words = (first.date().isoformat(), (last.date() - timedelta(days=1)).isoformat())
+    else:
+        words = (first.isoformat(timespec="minutes"), last.isoformat(timespec="minutes"))
+    return view(DATES, selected.bucket, *words, selected.over)
+
+
+def zoomed(window: tuple[int, int], factor: float, now_ns: int) -> tuple[int, int]:
+    """A window [ns] of the same middle and so many times the length, at least `LEAST_NS` and no later than now."""
+    middle, half = sum(window) // 2, max(round((window[1] - window[0]) * factor), LEAST_NS) // 2
+    late_ns = max(middle + half - now_ns, 0) if factor > 1 else 0
+    return middle - half - late_ns, middle + half - late_ns
+
+
+def moved(window: tuple[int, int], zone: ZoneInfo, steps: int) -> tuple[int, int]:
+    """The window [ns] so many lengths later; one of whole days by whole days."""
+    walls = [datetime.fromtimestamp(t_ns // 1_000_000_000, zone) for t_ns in window]
+    if all(wall.time() == time.min for wall in walls):
+        days = (walls[1].date() - walls[0].date()).days * steps
+        start_ns, end_ns = (days_later(t_ns, zone, days) for t_ns in window)
+        return start_ns, end_ns
+    length_ns = (window[1] - window[0]) * steps
+    return window[0] + length_ns, window[1] + length_ns
+
+
+def days_later(t_ns: int, zone: ZoneInfo, days: int) -> int:
+    """The same local time so many calendar days later, or earlier."""
+    wall = datetime.fromtimestamp(t_ns // 1_000_000_000, zone).replace(tzinfo=None) + timedelta(days=days)
+    return to_ns(wall.replace(tzinfo=zone)) + t_ns % 1_000_000_000
+
+
+def days_back(selected: View, window: tuple[int, int], zone: ZoneInfo) -> int:
+    """Calendar days to the window that this one is compared with: as many as it has, so that it holds the same shifts; of
+    more than a week, and by week, whole weeks, so that it holds the same weekdays.
+    """
+    begin, end = (datetime.fromtimestamp(t_ns // 1_000_000_000, zone).replace(tzinfo=None) for t_ns in window)
+    days = 1 if selected.span == "today" else max(-((begin - end) // timedelta(days=1)), 1)
+    return -(-days // _WEEK_DAYS) * _WEEK_DAYS if days > _WEEK_DAYS or selected.bucket == "week" else days
 
 
 @dataclass(frozen=True)
@@ -92,14 +167,15 @@ def window_of(selected: View, segments: Segments | None, zone: ZoneInfo, now_ns:
     """The window of a selection. segments: of the machine's calendars in the last days, for shifts. Where there is no such
     shift, or none of the days has begun, it is the last 24 hours.
     """
-    begun = _shifts(segments, now_ns - 2 * MINUTE_NS) if selected.span in SHIFTS else []
+    begun = shifts_until(segments, now_ns - 2 * MINUTE_NS) if selected.span in SHIFTS else []
     place = 1 if selected.span == "shift" else 2
     name, by_day = "", True
     if len(begun) >= place:
         (start_ns, whole_end_ns, _, name), by_day = begun[-place], False
     elif selected.span == DATES:
-        first, last = date.fromisoformat(selected.first), date.fromisoformat(selected.last) + timedelta(days=1)
-        start_ns, whole_end_ns = (date_start_ns(zone, day.toordinal() - _EPOCH_ORDINAL) for day in (first, last))
+        walls = (_begin(selected.first), _end(selected.last))
+        start_ns, whole_end_ns = (to_ns(wall.replace(tzinfo=zone)) for wall in walls)
+        by_day = "T" not in selected.first + selected.last or whole_end_ns - start_ns > _DAY_NS
     elif selected.span in _DAYS:
         start_ns = start_of(selected.span, zone, now_ns)
         whole_end_ns = day_start_ns(zone, now_ns, 0 if selected.span == "yesterday" else -1)
@@ -144,14 +220,14 @@ class PresentShift:
 
 def present_shift(segments: Segments | None, zone: ZoneInfo, now_ns: int) -> PresentShift | None:
     """The last shift that had begun by now; None without a calendar, or without a shift in the last days."""
-    begun = _shifts(segments, now_ns - 1)
+    begun = shifts_until(segments, now_ns - 1)
     if not begun:
         return None
     low_ns, high_ns, date_number, name = begun[-1]
     return PresentShift(name, iso(date_start_ns(zone, date_number), zone), low_ns < now_ns <= high_ns)
 
 
-def _shifts(segments: Segments | None, by_ns: int) -> list[tuple[int, int, int, str]]:
+def shifts_until(segments: Segments | None, by_ns: int) -> list[tuple[int, int, int, str]]:
     """The shifts that have begun by then, in order of time: start and end [ns], business date, name."""
     found: dict[tuple[int, str], tuple[int, int]] = {}
     for calendar, start_ns, end_ns in segments or ():

@@ -1,6 +1,7 @@
 """The console's plain functions: markup, windows, the timeline's layers, shared answers."""
 
 import asyncio
+import re
 import threading
 from datetime import datetime
 from typing import get_args
@@ -17,8 +18,9 @@ from center.console.draw.markup import el, join, share
 from center.console.draw.names import named, product_name, reason_name
 from center.console.draw.pareto import pareto
 from center.console.fleet import cards as fleet_cards
-from center.console.machine import charts, stops_table, tiles, timeline
+from center.console.machine import charts, stops_table, tiles, timeline, trend_chart
 from center.console.machine import waterfall as drawn_waterfall
+from center.console.machine.points import TrendPoint
 from center.console.machine.stop_filter import filter_of, filter_words
 from center.model.buckets import HOUR_NS
 from center.queries.stops import StopFilter
@@ -226,9 +228,9 @@ def test_null_is_a_dash_and_never_zero():
     assert say("why_null.no_minute", "en") in tiles.tiles(nothing, nothing, "en")
     stood = row(scheduled_ms=3_600_000, planned_stop_ms=3_600_000)
     assert say("why_null.no_busy_time", "en") in tiles.tiles(stood, stood, "en")
-    options = charts.trend([nothing, None], [("a", "A"), ("b", "B")], "en")
-    oee = next(item for item in options["series"] if item["name"] == "OEE")
-    assert oee["data"] == ["-", "-"]
+    drawn = trend_chart.draw([point(nothing), point(None)], "target", "", "en", address)
+    assert "l-oee" not in drawn, "no line where nothing is known"
+    assert say("console.not_planned", "en") in drawn
 
 
 def test_bounds_stand_beside_a_number_that_does_not_cover_the_time():
@@ -348,11 +350,44 @@ def test_a_bar_leads_to_its_stops_and_a_loss_without_stops_nowhere():
     assert say("console.no_stop_of", "en") in pareto([slow], "en")
 
 
+def point(row, before=None):
+    return TrendPoint(row, "8h", "Monday, 8h", (at("2026-03-02 08:00"), at("2026-03-02 09:00")), before)
+
+
 def test_performance_above_one_is_not_cut():
     fast = row(**(GOOD_HOUR | {"ideal_total_us": 4_000_000_000}))
-    assert charts.trend([fast], [("a", "A")], "en")["yAxis"]["max"] is None
-    assert charts.trend([row(**GOOD_HOUR)], [("a", "A")], "en")["yAxis"]["max"] == 1
+    drawn = trend_chart.draw([point(fast)], "target", "", "en", address)
+    assert '<span style="bottom:100.00%">150%</span>' in drawn
+    assert '<span style="bottom:100.00%">100%</span>' in trend_chart.draw(
+        [point(row(**GOOD_HOUR))], "none", "", "en", address
+    )
+
     assert say("flag.performance_above_1", "en") in tiles.tiles(fast, fast, "en")
+
+
+def test_a_point_says_everything_and_leads_to_its_stops():
+    drawn = trend_chart.draw(
+        [point(row(**GOOD_HOUR), row(**(GOOD_HOUR | {"ideal_good_us": 2_160_000_000})))],
+        "before",
+        "Sunday",
+        "en",
+        address,
+    )
+    assert f"within={at('2026-03-02 08:00') // 10**6}-{at('2026-03-02 09:00') // 10**6}" in drawn
+    for text in ("OEE 63.3%", "before 60.0%", "Coverage 100.0%", say("console.over.before_of", "en", when="Sunday")):
+        assert text in drawn
+    assert "l-before" in drawn
+    assert "l-before" not in trend_chart.draw([point(row(**GOOD_HOUR))], "none", "Sunday", "en", address)
+    behind = drawn[drawn.index("<table") :]
+    assert "63.3%" in behind
+    assert "60.0%" in behind
+
+
+def test_a_line_ends_where_nothing_is_known():
+    known, unknown = point(row(**GOOD_HOUR)), point(None)
+    drawn = trend_chart.draw([known, known, unknown, known], "none", "", "en", address)
+    (line,) = re.findall(r'd="([^"]+)" class="l-oee"|class="l-oee" d="([^"]+)"', drawn)
+    assert "".join(line).count("M") == 2
 
 
 # windows

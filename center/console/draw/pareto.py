@@ -7,7 +7,7 @@ from typing import Final
 from markupsafe import Markup
 
 from center.console.draw.markup import el, join, share
-from words import duration, percent, say
+from words import hours, percent, say
 
 _US: Final = 1000
 
@@ -41,7 +41,7 @@ def pareto(bars: Sequence[ParetoBar], lang: str, total_us: int | None = None) ->
 
 
 def _line(bar: ParetoBar, so_far_us: int, whole_us: int, longest_us: int, lang: str) -> Markup:
-    length, summed = duration(bar.us / _US, lang), percent(so_far_us / whole_us, lang)
+    length, summed = hours(bar.us / _US, lang), percent(so_far_us / whole_us, lang)
     tip = f"{bar.name}\n{length} · {percent(bar.us / whole_us, lang)}\n{say('console.so_far', lang, share=summed)}"
     drawn = join(
         el("i", style=f"left:0;width:{share(bar.us / longest_us)}", cls=f"w-{bar.state}"),

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from center.console import windows
-from center.console.draw import time_labels
-from center.console.machine import charts, timeline, waterfall
-from center.model.buckets import clock_edges
-from center.model.times import iso
+from center.console.machine import timeline, waterfall
+from center.console.machine.points import Axis, TrendPoint, trend_points
 from center.model.viewer import Viewer
 from center.queries.losses import losses
 from center.queries.question import CheckedQuestion, Question, check
@@ -22,26 +20,26 @@ from oee.kpi import kpi
 from oee.model.facts import FACT, FACT_COLUMNS, STATE_COLUMNS
 
 Row = Mapping[str, Any]
-_DAY_NS: Final = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
 class MachineNumbers:
-    """One machine in one window [ns]. shift: its name, if the window is one; total: one row for the window; before: the
-    same for the window of equal length before it; known_ns: when the center first knew the machine, the window's start at
-    the earliest; points: a row for each bucket, None for buckets without one; steps: of the waterfall; losses: everything
+    """One machine in one window [ns]. whole_end_ns: where the window will end; shift: its name, if the window is one; total: one
+    row for the window; earlier: the window of equal length before it [ns]; before: its row; known_ns: when the center first
+    knew the machine, the window's start at the earliest; points: of the trend; steps: of the waterfall; losses: everything
     that was lost, stops by reason and what is no stop, each with its length [us].
     """
 
     zone: ZoneInfo
     window: tuple[int, int]
+    whole_end_ns: int
     shift: str
     known_ns: int
+    earlier: tuple[int, int]
     site: Row
     total: Row
     before: Row
-    points: Sequence[Row | None]
-    labels: list[tuple[str, str]]
+    points: Sequence[TrendPoint]
     steps: Sequence[Row]
     losses: Sequence[Row]
 
@@ -56,24 +54,28 @@ def machine_numbers(
     start_ns, end_ns = window.start_ns, window.end_ns
     question = Question(viewer, site, (machine,), start_ns, end_ns)
     total = trend(center, question)["rows"]
-    back_ns = _back_ns(view, end_ns - start_ns)
-    before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
+    days = windows.days_back(view, (start_ns, end_ns), zone)
+    earlier = (windows.days_later(start_ns, zone, -days), windows.days_later(end_ns, zone, -days))
+    earlier_question = replace(question, start_ns=earlier[0], end_ns=earlier[1])
+    before = trend(center, earlier_question)["rows"]
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
+    laid_over = trend(center, replace(earlier_question, bucket=view.bucket))["rows"] if view.over == "before" else []
     lost = losses(center, replace(question, by=("state", "reason")))["rows"]
     stopped = [{**row, "us": row["ms"] * 1000} for row in lost]
     steps = waterfall_steps(center, question)["rows"]
     segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
-    points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
+    axis = Axis(view.bucket, zone, (start_ns, end_ns), segments, days)
     return MachineNumbers(
         zone=zone,
         window=(start_ns, end_ns),
+        whole_end_ns=window.whole_end_ns,
         shift=window.shift,
         known_ns=timeline.known_since(segments, (start_ns, end_ns)),
         site=details,
         total=total[0] if total else _empty_row(),
         before=before[0] if before else _empty_row(),
-        points=points,
-        labels=labels,
+        earlier=earlier,
+        points=trend_points(axis, rows, laid_over, lang),
         steps=steps,
         losses=sorted([*stopped, *waterfall.beside_stops(steps)], key=lambda row: -row["us"]),
     )
@@ -120,25 +122,6 @@ def _window(center: CenterState, site: str, machine: str, zone: ZoneInfo, view: 
         low, high = (windows.day_start_ns(zone, now_ns, days) for days in (windows.SHIFT_BACK_DAYS, -2))
         segments = center.ledger_cache.sites.segments(site, machine, low, high)
     return windows.window_of(view, segments, zone, now_ns)
-
-
-def _back_ns(view: windows.View, length_ns: int) -> int:
-    """Distance to the window that this one is compared with: whole days, so that it holds the same shifts."""
-    days = -(-length_ns // _DAY_NS)
-    return (days if view.span != "today" else 1) * _DAY_NS
-
-
-def _points(
-    rows: Sequence[Row], size: str, zone: ZoneInfo, window: tuple[int, int], lang: str
-) -> tuple[Sequence[Row | None], list[tuple[str, str]]]:
-    """Points and labels: every hour of the window; shifts, days and weeks only where there are rows."""
-    if size != "hour":
-        return list(rows), [charts.label_of(row, size, lang) for row in rows]
-    by_start = {time_labels.parse_ns(row["start"]): row for row in rows}
-    edges = clock_edges("hour", zone, *window).tolist()
-    return [by_start.get(edge) for edge in edges], [
-        time_labels.bucket(iso(edge, zone), "hour", "", lang) for edge in edges
-    ]
 
 
 def _empty_row() -> Row:

@@ -1,7 +1,7 @@
 """One machine: its KPIs, how they went, where the time went, and every stop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Final
@@ -16,7 +16,8 @@ from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import declare_page, machine_page, named, report_page, targets_page
 from center.console.draw.pareto import pareto
-from center.console.machine import charts, tiles, timeline, waterfall
+from center.console.machine import charts, tiles, timeline, trend_chart, waterfall
+from center.console.machine.controls import Controls
 from center.console.machine.numbers import MachineNumbers, MachineStops, machine_numbers, machine_stops
 from center.console.machine.stop_filter import filter_of, filter_words
 from center.console.machine.stops_panel import StopsPanel
@@ -28,12 +29,13 @@ from oee.model.facts import STATE_COLUMNS
 from words import moment, say
 
 NUMBERS_EVERY_S: Final = 30.0
+_DETAIL: Final = "(event) => emit(event.detail)"
 Row = Mapping[str, Any]
 
 
 @dataclass
 class _Page:
-    """One open machine page: what is shown and the elements that show it."""
+    """One open machine page: what is shown and the elements that show it. spans: of the trend's buckets [ns]."""
 
     visit: frame.Visit
     site: str
@@ -43,9 +45,12 @@ class _Page:
     may_declare: bool = False
     wanted: StopFilter = ALL_STOPS
     parts: dict[str, ui.html] = field(default_factory=dict)
-    plots: dict[str, ui.echart] = field(default_factory=dict)
-    choices: dict[str, dict[str, ui.element]] = field(default_factory=dict)
-    dates: dict[str, str] = field(default_factory=dict)
+    spans: Sequence[tuple[int, int]] = ()
+
+    @cached_property
+    def controls(self) -> Controls:
+        """What selects the range."""
+        return Controls(self.lang, self.view, partial(_choose, self))
 
     @cached_property
     def stops_panel(self) -> StopsPanel:
@@ -100,7 +105,8 @@ async def show(
         main = ui.element("div").classes("loading machine-page")
         page = _Page(visit, site, machine, view, main, may_declare, filter_of(selection))
         for name in ("pick", "back"):
-            main.on(name, partial(_follow, page, name), js_handler="(event) => emit(event.detail)")
+            main.on(name, partial(_follow, page, name), js_handler=_DETAIL)
+        main.on("zoom", partial(_zoom, page), js_handler=_DETAIL)
         with page.main:
             _build(page, details, machine_row)
     refresh_live = _live_refresher(page, details)
@@ -111,7 +117,7 @@ async def show(
 
 
 def _view_of(words: Mapping[str, str]) -> windows.View:
-    return windows.view(*(words.get(name, "") for name in ("span", "bucket", "first", "last")))
+    return windows.view(*(words.get(name, "") for name in ("span", "bucket", "first", "last", "over")))
 
 
 async def _follow(page: _Page, event_name: str, event: events.GenericEventArguments) -> None:
@@ -125,6 +131,18 @@ async def _follow(page: _Page, event_name: str, event: events.GenericEventArgume
     view = _view_of(words)
     if event_name == "back" and view != page.view:
         await _select(page, view)
+
+
+async def _zoom(page: _Page, event: events.GenericEventArguments) -> None:
+    """Selects the buckets of the trend that somebody has drawn across: from and to, as parts of its width."""
+    try:
+        low, high = sorted(min(max(float(part), 0.0), 1.0) for part in str(event.args).split(" "))
+    except ValueError:
+        return
+    count = len(page.spans)
+    if count:
+        first, last = min(int(low * count), count - 1), min(int(high * count), count - 1)
+        await page.controls.zoom_to((page.spans[first][0], page.spans[last][1]))
 
 
 def _past(machine_row: Row, lang: str) -> list[str]:
@@ -170,12 +188,15 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
         _part(page, "now", "now")
     if past := _past(machine_row, lang):
         ui.html(el("p", *past, cls="soft"), sanitize=False)
-    _controls(page)
+    with ui.element("div").classes("controls"):
+        page.controls.build()
+        _part(page, "window", "window")
     _part(page, "away")
     _part(page, "tiles", "tiles")
     _part(page, "minis", "minis")
     with _panel("console.trend", lang, "block", page, "trend"):
-        page.plots["trend"] = ui.echart({"series": []}, renderer="svg").classes("chart-trend")
+        page.controls.build_overlay()
+        _part(page, "trend", "chart-trend")
     with _panel("console.timeline", lang, "block"):
         _part(page, "timeline")
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
@@ -223,32 +244,6 @@ def _put_files(page: _Page, numbers: MachineNumbers) -> None:
         page.put(f"file.{file}", el("a", "Excel", href=address, download="", title=say("console.excel", page.lang)))
 
 
-def _controls(page: _Page) -> None:
-    with ui.element("div").classes("controls"):
-        _segment(page, "span", windows.RANGES)
-        _dates(page)
-        _segment(page, "bucket", windows.BUCKETS)
-        _part(page, "window", "window")
-
-
-def _dates(page: _Page) -> None:
-    """Two fields for any dates; filling in one selects that day, both the days between them."""
-
-    async def choose(end: str, event: events.GenericEventArguments) -> None:
-        page.dates[end] = str(event.args or "")
-        first, last = page.dates["first"] or page.dates["last"], page.dates["last"] or page.dates["first"]
-        view = windows.view(windows.DATES, page.view.bucket, first, last)
-        if view.span == windows.DATES:  # else a year is still being typed
-            await _choose(page, view)
-
-    with ui.element("div").classes("dates"):
-        for end in ("first", "last"):
-            label = say(f"console.dates.{end}", page.lang)
-            day = ui.element("input").props(f'type=date aria-label="{label}" title="{label}"')
-            day.props["value"] = page.dates[end] = getattr(page.view, end)
-            day.on("change", partial(choose, end), js_handler="(event) => emit(event.target.value)")
-
-
 async def _choose(page: _Page, view: windows.View) -> None:
     """Loads a range that somebody chose; what was picked in the one before is not in it."""
     page.view, page.wanted = view, replace(page.wanted, between=None)
@@ -262,41 +257,6 @@ async def _select(page: _Page, view: windows.View) -> None:
     page.view = view
     page.main.classes(add="loading")
     await _refresh(page)
-
-
-def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
-    """Buttons of which one is selected, none for free dates; choosing one reloads the numbers and updates the address."""
-    prefix = "console.span" if what == "span" else "bucket"
-
-    async def choose(choice: str) -> None:
-        now = page.view
-        await _choose(
-            page, windows.view(choice, "") if what == "span" else windows.view(now.span, choice, now.first, now.last)
-        )
-
-    buttons: dict[str, ui.element] = {}
-    page.choices[what] = buttons
-    with ui.element("div").classes("seg"):
-        for choice in choices:
-            buttons[choice] = ui.element("button").on("click", partial(choose, choice))
-            with buttons[choice]:
-                ui.html(say(f"{prefix}.{choice}", page.lang), sanitize=False, tag="span")
-
-
-def _mark(page: _Page) -> None:
-    """Marks the selected range and bucket, and disables buckets that do not fit."""
-    for what, on in (("span", page.view.span), ("bucket", page.view.bucket)):
-        for choice, button in page.choices[what].items():
-            button.classes(add="on") if choice == on else button.classes(remove="on")
-    for choice, button in page.choices["bucket"].items():
-        _enable(button, possible=choice in windows.fitting(page.view))
-
-
-def _enable(button: ui.element, *, possible: bool) -> None:
-    if possible:
-        button.props(remove="disabled")
-    else:
-        button.props("disabled")
 
 
 def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
@@ -318,7 +278,7 @@ def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
 
 async def _refresh(page: _Page) -> None:
     """Loads the selected range: first its numbers, which are few, then its stops, which may be many."""
-    _mark(page)
+    page.controls.mark(page.view)
     with frame.troubles(partial(page.put, "away"), page.lang):
         await _load(page, machine_numbers, page.lang, show=_put)
         await _load(page, machine_stops, page.lang, show=_put_stops)
@@ -349,13 +309,16 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
     words = [say("console.shift", lang, name=numbers.shift)] if numbers.shift else []
     words.append(f"{moment(begin, lang)} – {moment(end, lang)}")
+    page.controls.locate((numbers.window[0], numbers.whole_end_ns), numbers.zone, page.visit.center.now_ns())
     if numbers.known_ns > numbers.window[0]:
         when = moment(time_labels.local(numbers.known_ns, numbers.zone), lang)
         words.append(say("console.known_since", lang, when=when))
     page.put("window", el("span", " · ".join(words)))
     page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang, _declares(page, numbers)))
     page.put("minis", tiles.minis(numbers.total, lang))
-    _plot(page, "trend", charts.trend(numbers.points, numbers.labels, lang))
+    earlier = " – ".join(moment(time_labels.local(t_ns, numbers.zone), lang) for t_ns in numbers.earlier)
+    page.put("trend", trend_chart.draw(numbers.points, page.view.over, earlier, lang, page.address))
+    page.spans = [point.span for point in numbers.points]
     page.put("waterfall", waterfall.draw(numbers.steps, lang, page.address))
     page.put("six", waterfall.six(numbers.steps, lang, page.address))
     reasons = numbers.site["reasons"]
@@ -372,11 +335,3 @@ def _declares(page: _Page, numbers: MachineNumbers) -> Callable[[str], str] | No
         return None
     begin, end = (iso(t_ns, numbers.zone) for t_ns in numbers.window)
     return lambda field: declare_page(page.site, page.machine, **{"from": begin, "to": end, "field": field})
-
-
-def _plot(page: _Page, name: str, options: dict[str, Any]) -> None:
-    plot = page.plots[name]
-    if plot.options != options:
-        plot.options.clear()
-        plot.options.update(options)
-        plot.update()

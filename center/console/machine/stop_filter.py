@@ -20,6 +20,8 @@ from oee.model.facts import MS_NS, NO_SHIFT
 from words import moment, say
 
 Row = Mapping[str, Any]
+Address = Callable[[Mapping[str, str]], str]
+"""The address of the page with these words of a filter."""
 STATES: Final = ("breakdown", "unplanned_stop", "minor_stop", "setup", "starved", "blocked", "planned_stop", "unknown")
 
 
@@ -76,9 +78,7 @@ def within(span_ns: tuple[int, int]) -> str:
     return "-".join(str(t_ns // MS_NS) for t_ns in span_ns)
 
 
-def chosen(
-    wanted: StopFilter, site: Row, zone: tzinfo, lang: str, address: Callable[[Mapping[str, str]], str]
-) -> Markup:
+def chosen(wanted: StopFilter, site: Row, zone: tzinfo, lang: str, address: Address) -> Markup:
     """What was picked, each with a link that takes it away; nothing where nothing was picked. address: of the page with
     these words.
     """

@@ -1,18 +1,17 @@
 """Where the time went: from all time to fully productive time, and the six big losses. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from center.console.draw.markup import el, join, share
 from center.console.draw.waterfall_bars import WaterfallBar, waterfall_bars
-from center.console.machine.stop_filter import STATES, pick
+from center.console.machine.stop_filter import STATES, Address, pick
 from oee.kpi.losses import BIG_LOSSES
 from words import hours, number, percent, say
 
 Row = Mapping[str, Any]
-Address = Callable[[Mapping[str, str]], str]
 _PARTS: Final = dict(BIG_LOSSES)
 _BUSY_LOSSES: Final = frozenset(
     {"slow_cycles", "without_ideal", "startup_reject", "process_reject", "rework", "not_judged"}
