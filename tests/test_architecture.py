@@ -96,10 +96,11 @@ ARROWS = {
         timeline
     """,
     "wire": """
-        bodies           -> envelope
+        bodies           -> bounds envelope
         offline_transfer -> topics
         receipts         -> envelope marks
         values           -> envelope value_buffer
+        bounds
         broker_limits
         declare
         envelope

@@ -10,12 +10,22 @@ from typing import Annotated, Any, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from oee.model import limits
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop, make_table
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
+from wire.bounds import Count, Moment, Names, Number, Seconds, ShownText, Text, Whole, first
 from wire.envelope import Unsound
 
-Moment = Annotated[int, Field(ge=0, lt=2**63)]
-"""A time that fits a BIGINT column and can be displayed [ns UTC]."""
+MOST_ROWS: Final = 20_000
+"""Rows of facts, of losses, or stops of one envelope: ten times what an agent puts into one (`agent.compute.delta`)."""
+_MOST_RANGES: Final = 20_000
+_MOST_WHY: Final = 1_000
+_CUT: Final = first(1_000)
+_Mark = Annotated[int, Field(ge=0, lt=2**63)]
+_Counter = Annotated[int, Field(ge=-(2**64), le=2**64)]
+"""What a counter of up to 64 bits shows."""
+_Column = Annotated[list[int], Field(max_length=MOST_ROWS)]
+_Texts = Annotated[list[Text], Field(max_length=MOST_ROWS)]
 
 
 class _Strict(BaseModel):
@@ -31,19 +41,19 @@ class _Lenient(BaseModel):
 
 
 class _Table(_Strict):
-    machine: list[str]
-    minute: list[int]
-    n: list[int]
-    calendar: list[str]
-    date: list[int]
-    shift: list[str]
-    product: list[str]
-    sums: dict[str, list[int]] = {}
+    machine: _Texts
+    minute: _Column
+    n: _Column
+    calendar: _Texts
+    date: _Column
+    shift: _Texts
+    product: _Texts
+    sums: dict[str, _Column] = {}
 
 
 class _LossTable(_Table):
-    state: list[str]
-    reason: list[str]
+    state: _Texts
+    reason: _Texts
 
 
 class _StopRow(_Strict):
@@ -62,7 +72,7 @@ class _StopRow(_Strict):
 class _FactsBody(_Strict):
     facts: _Table | None = None
     losses: _LossTable | None = None
-    stops: list[_StopRow] = []
+    stops: list[_StopRow] = Field([], max_length=MOST_ROWS)
 
 
 def _table(table: Facts | Losses, names: tuple[str, ...]) -> dict[str, Any]:
@@ -174,30 +184,30 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
 class LiveCall(_Lenient):
     """A call for help that is open. kind: what help; step: how far it has come (`oee.model.calls`); since_ns: when it was made."""
 
-    kind: str
-    step: str
+    kind: ShownText
+    step: ShownText
     since_ns: Moment
 
 
 class LiveMachine(_Lenient):
     """What one machine is doing at this moment, for a screen; never counted."""
 
-    state: str
+    state: ShownText
     since_ns: Moment
-    reason: str = ""
-    product: str = ""
-    shift: str = ""
-    calendar: str = "scheduled"
-    pieces: int | None = None
+    reason: ShownText = ""
+    product: ShownText = ""
+    shift: ShownText = ""
+    calendar: ShownText = "scheduled"
+    pieces: Whole | None = None
     """Pieces in this shift so far; None without a counter."""
-    calls: list[LiveCall] = []
+    calls: Annotated[list[LiveCall], _CUT] = []
 
 
 class Live(_Lenient):
     """`live`: one message per gateway, QoS 0."""
 
     at_ns: Moment
-    machines: dict[str, LiveMachine]
+    machines: Annotated[dict[ShownText, LiveMachine], first(limits.MOST_MACHINES)]
 
 
 class Clock(_Lenient):
@@ -207,14 +217,14 @@ class Clock(_Lenient):
     held_since_ns: since when rows wait for a trusted clock [ns, the gateway's estimate]; held_rows: how many.
     """
 
-    by: str
-    error_s: float = 0.0
-    wall_error_s: float = 0.0
-    moves: int = 0
-    last_move_s: float = 0.0
-    wall_steps: int = 0
+    by: ShownText
+    error_s: Seconds = 0.0
+    wall_error_s: Seconds = 0.0
+    moves: Count = 0
+    last_move_s: Seconds = 0.0
+    wall_steps: Count = 0
     held_since_ns: Moment | None = None
-    held_rows: int = 0
+    held_rows: Count = 0
 
 
 MOST_TROUBLE: Final = 500
@@ -223,8 +233,8 @@ MOST_TROUBLE: Final = 500
 class LinkTrouble(_Lenient):
     """Something that is wrong with a gateway's link. code: which (`link.*` in words/link.yaml, where `values` are filled in)."""
 
-    code: str
-    values: dict[str, str] = {}
+    code: ShownText
+    values: Annotated[dict[ShownText, ShownText], _CUT] = {}
 
 
 MOST_FAULTS: Final = 50
@@ -237,12 +247,12 @@ class DeviceFault(_Lenient):
     `MOST_FAULT_TAGS`, count: how many they are.
     """
 
-    device: str
-    code: str
-    values: dict[str, str] = {}
-    extent: str = "device"
-    tags: list[str] = []
-    count: int = 0
+    device: ShownText
+    code: ShownText
+    values: Annotated[dict[ShownText, ShownText], _CUT] = {}
+    extent: ShownText = "device"
+    tags: Annotated[list[ShownText], first(MOST_FAULT_TAGS)] = []
+    count: Count = 0
 
 
 MOST_COUNTER_STEPS: Final = 20
@@ -253,12 +263,12 @@ class CounterStep(_Lenient):
     role: which counter of the machine; old, new: what it showed before and after.
     """
 
-    machine: str
-    role: str
+    machine: ShownText
+    role: ShownText
     at_ns: Moment
-    kind: str
-    old: int
-    new: int
+    kind: ShownText
+    old: _Counter
+    new: _Counter
 
 
 MOST_NOTICES: Final = 20
@@ -273,15 +283,15 @@ class Notice(_Lenient):
     it was entered.
     """
 
-    id: str
+    id: ShownText
     at_ns: Moment
-    machine: str
-    kind: str
-    about: str = ""
-    text: str = ""
-    count: int = 0
-    of: str = ""
-    by: str = ""
+    machine: ShownText
+    kind: ShownText
+    about: ShownText = ""
+    text: ShownText = ""
+    count: Whole = 0
+    of: ShownText = ""
+    by: ShownText = ""
 
 
 class Status(_Lenient):
@@ -289,35 +299,35 @@ class Status(_Lenient):
 
     online: bool
     at_ns: Moment
-    generation: str = ""
+    generation: ShownText = ""
     """The center's generation that this gateway knows, echoed."""
-    marks: dict[str, int] = {}
+    marks: Annotated[dict[ShownText, _Mark], _CUT] = {}
     """By stream the highest mark that this gateway has received."""
-    config_hash: str = ""
-    waiting: int = 0
+    config_hash: ShownText = ""
+    waiting: Count = 0
     """Envelopes in the outbox without a receipt."""
     oldest_ns: Moment | None = None
     """When the oldest of them was sealed [ns UTC]."""
-    version: str = ""
-    devices: dict[str, bool] = {}
+    version: ShownText = ""
+    devices: Annotated[dict[ShownText, bool], first(limits.MOST_DEVICES)] = {}
     """By device whether it answers."""
-    faults: list[DeviceFault] = []
+    faults: Annotated[list[DeviceFault], first(MOST_FAULTS)] = []
     """Why devices do not answer, and why tags of those that do cannot be read, at most `MOST_FAULTS`."""
-    health: dict[str, float] = {}
-    trouble: str = ""
+    health: Annotated[dict[ShownText, Number], _CUT] = {}
+    trouble: ShownText = ""
     """Why the gateway cannot store at the moment, "" if it can; at most `MOST_TROUBLE` characters."""
-    link: list[LinkTrouble] = []
+    link: Annotated[list[LinkTrouble], _CUT] = []
     """What is wrong with the link: what the broker does not take, sessions that another client has taken over."""
     closed_ns: Moment | None = None
     """Facts of all machines before this time are in envelopes [ns UTC]; what is later is not closed yet. None: unknown."""
-    ask: str = ""
+    ask: ShownText = ""
     """A question that the next receipt is to echo; "" for none."""
     clock: Clock | None = None
-    declared: dict[str, str] = {}
+    declared: Annotated[dict[ShownText, ShownText], _CUT] = {}
     """Outcomes of the declarations in the center's latest message: by id "" or why it was refused."""
-    counters: list[CounterStep] = []
+    counters: Annotated[list[CounterStep], first(MOST_COUNTER_STEPS)] = []
     """What counters did besides counting in the last day, the latest `MOST_COUNTER_STEPS`."""
-    notices: list[Notice] = []
+    notices: Annotated[list[Notice], first(MOST_NOTICES)] = []
     """The oldest that the center has not confirmed (`Receipt.noted`), at most `MOST_NOTICES`; none to a center that never
     confirms any."""
 
@@ -325,25 +335,25 @@ class Status(_Lenient):
 class SiteMachine(_Strict):
     """A machine as the center shows it. name: language to text."""
 
-    name: dict[str, str]
-    line: str = ""
-    calendar: str = ""
+    name: Names
+    line: Text = ""
+    calendar: Text = ""
     """Key in `calendars`; "" is the site's default."""
-    period_s: float = 1.0
+    period_s: Seconds = 1.0
     """Longest polling period of the tags that it uses [s]."""
-    minor_stop_at_most_s: float = 300.0
+    minor_stop_at_most_s: Seconds = 300.0
 
 
 class SiteProduct(_Strict):
-    name: dict[str, str] = {}
-    ideal_s: float | None = None
+    name: Names = {}
+    ideal_s: Seconds | None = None
     """Ideal time of one piece, where no machine has its own [s]."""
-    source: str = ""
+    source: Text = ""
 
 
 class SiteReason(_Strict):
-    name: dict[str, str]
-    state: str
+    name: Names
+    state: Text
 
 
 class SiteRotation(_Strict):
@@ -351,72 +361,78 @@ class SiteRotation(_Strict):
 
     days: int = Field(ge=1, le=366)
     start: date
-    on: list[int]
+    on: list[int] = Field(max_length=366)
+
+
+_Second = Annotated[int, Field(ge=-(10**6), le=10**6)]
 
 
 class SiteShift(_Strict):
     """One shift of a calendar; times are seconds after the business date's local midnight."""
 
-    name: str
-    weekdays: list[int]
+    name: Text
+    weekdays: list[int] = Field(max_length=7)
     """0 is Monday."""
-    start_s: int
-    end_s: int
-    breaks: list[tuple[int, int]] = []
+    start_s: _Second
+    end_s: _Second
+    breaks: list[tuple[_Second, _Second]] = Field([], max_length=limits.MOST_BREAKS)
     rotation: SiteRotation | None = None
 
 
+_Shifts = Annotated[list[SiteShift], Field(max_length=limits.MOST_SHIFTS)]
+
+
 class SiteCalendar(_Strict):
-    shifts: list[SiteShift]
-    exceptions: dict[str, list[SiteShift]] = {}
+    shifts: _Shifts
+    exceptions: dict[Text, _Shifts] = Field({}, max_length=limits.MOST_EXCEPTIONS)
     """ISO date to the shifts of that business date instead."""
 
 
 class SiteLine(_Strict):
     """A line of machines. name: language to text."""
 
-    name: dict[str, str] = {}
-    flow: str = "parallel"
-    constraint: str = ""
+    name: Names = {}
+    flow: Text = "parallel"
+    constraint: Text = ""
 
 
 class SiteValue(_Strict):
     """A process value that is sent. machines: those that use its device."""
 
-    unit: str = ""
-    machines: list[str] = []
+    unit: Text = ""
+    machines: list[Text] = Field([], max_length=limits.MOST_MACHINES)
 
 
 class SiteTarget(_Strict):
     """What the site file aims at (`oee.kpi.targets`). values: by kind; since: None for always."""
 
-    line: str = ""
-    machine: str = ""
-    product: str = ""
+    line: Text = ""
+    machine: Text = ""
+    product: Text = ""
     since: date | None = None
-    values: dict[str, float]
+    values: dict[Text, Number] = Field(max_length=20)
 
 
 class SiteBody(_Strict):
     """`site`: describes the machines and calendars behind a gateway's facts; enveloped and receipted like facts."""
 
-    config_hash: str
-    valid_from_ns: int
-    made_ns: int = 0
+    config_hash: Text
+    valid_from_ns: Moment
+    made_ns: Moment = 0
     """When it was written [ns UTC], where that is later than when it became valid: it replaces all bodies written before
     it that are valid from `valid_from_ns` or later; 0 otherwise."""
-    name: dict[str, str]
-    timezone: str
-    formula: str = "nakajima"
-    machines: dict[str, SiteMachine]
-    products: dict[str, SiteProduct] = {}
-    reasons: dict[str, SiteReason] = {}
-    lines: dict[str, SiteLine] = {}
-    calendars: dict[str, SiteCalendar] = {}
+    name: Names
+    timezone: Text
+    formula: Text = "nakajima"
+    machines: dict[Text, SiteMachine] = Field(max_length=limits.MOST_MACHINES)
+    products: dict[Text, SiteProduct] = Field({}, max_length=limits.MOST_PRODUCTS)
+    reasons: dict[Text, SiteReason] = Field({}, max_length=limits.MOST_REASONS)
+    lines: dict[Text, SiteLine] = Field({}, max_length=limits.MOST_LINES)
+    calendars: dict[Text, SiteCalendar] = Field({}, max_length=limits.MOST_CALENDARS)
     """The key "" is the site's default."""
-    values: dict[str, SiteValue] = {}
+    values: dict[Text, SiteValue] = Field({}, max_length=limits.MOST_VALUES)
     """By `device.tag`."""
-    targets: list[SiteTarget] = []
+    targets: list[SiteTarget] = Field([], max_length=limits.MOST_TARGETS)
     """Left out by gateways without any, since centers of earlier versions do not know it."""
 
 
@@ -429,5 +445,5 @@ class Dropped(_Strict):
     `DIVIDED`.
     """
 
-    dropped: list[tuple[int, int]]
-    why: str
+    dropped: list[tuple[int, int]] = Field(max_length=_MOST_RANGES)
+    why: str = Field(max_length=_MOST_WHY)

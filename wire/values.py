@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from oee.model.limits import MOST_CHARACTERS
 from oee.model.states import Quality
 from wire.envelope import Unsound
 from wire.value_buffer import ValueBuffer
 
 MOST_ROWS: Final = 20_000
 """Rows of one envelope: some 50 kB compressed."""
-MOST_CHARACTERS: Final = 256
 MOST_MICROSECONDS: Final = 7_258_118_400_000_000  # the year 2200
 _DECIMALS: Final = 6
 _SINGLE_DECIMALS: Final = 9
@@ -220,19 +220,22 @@ _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 _Whole = Annotated[int, Field(ge=-(2**62), le=2**62)]
 
 
+_MOST: Final = Field(max_length=MOST_ROWS)
+
+
 class _Places(_Strict):
-    at: list[_Count] = []
-    are: list[Any] = []
+    at: Annotated[list[_Count], _MOST] = []
+    are: Annotated[list[Any], _MOST] = []
 
 
 class _Body(_Strict):
-    tags: list[tuple[str, list[str]]]
-    rows: list[_Count]
-    t: list[_Whole]
-    at: list[_Whole]
-    decimals: list[int]
-    single: list[int] = []
-    v: list[_Whole | float]
+    tags: Annotated[list[tuple[str, Annotated[list[str], _MOST]]], _MOST]
+    rows: Annotated[list[_Count], _MOST]
+    t: Annotated[list[_Whole], _MOST]
+    at: Annotated[list[_Whole], _MOST]
+    decimals: Annotated[list[int], _MOST]
+    single: Annotated[list[int], _MOST] = []
+    v: Annotated[list[_Whole | float], _MOST]
     quality: _Places = _Places()
     text: _Places = _Places()
 

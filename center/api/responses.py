@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from fastapi import Depends, Query, Request, Response
 
 from center.api.exports import export
+from center.model.sites import newest_bodies
 from center.queries.paging import MAX_ROWS, MOST_ROWS, address, cut, link
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
@@ -105,7 +106,7 @@ def stamp(center: CenterState, sites: Collection[str], *parts: object) -> str:
     for site in sites:
         current = cache.sites.current(site)
         dependencies += [site, current.body.config_hash if current else "", *cache.sites.machines(site)]
-        dependencies += [repr(body.targets) for body in cache.sites.bodies(site)]
+        dependencies += [repr(body.targets) for body in newest_bodies(cache.sites, site)]
         dependencies.append(repr(center.said_targets(site)))
     return hashlib.blake2b("\n".join(dependencies).encode(), digest_size=12).hexdigest()
 

@@ -15,7 +15,7 @@ from center.api.access import Aiming, Viewing, address_of
 from center.api.parameters import V1, SiteName
 from center.api.problems import PROBLEMS, problem
 from center.database.targets import prepare_targets, set_target, targets_of, withdraw_target
-from center.model.sites import lines_of
+from center.model.sites import lines_of, newest_bodies
 from center.model.targets import MOST, SaidTarget, is_possible
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
@@ -99,7 +99,7 @@ class TargetDesk:
             raise UnknownSite(
                 f"line {place.line[:64]!r} is unknown in site {place.site!r}; it has {', '.join(sorted(lines - {''}))[:200]}"
             )
-        products = {key for body in sites.bodies(place.site) for key in body.products}
+        products = {key for body in newest_bodies(sites, place.site) for key in body.products}
         if place.product and place.product not in products:
             raise UnknownSite(f"product {place.product[:64]!r} is unknown in site {place.site!r}")
         return replace(self._said(viewer, place, value))

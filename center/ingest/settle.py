@@ -36,8 +36,8 @@ class Settler:
         """
 
         def planned() -> IngestPlan:
-            now_ns, open_from_ns = self._center.now_ns(), self._center.open_from_ns()
-            return plan_messages(self._cache, messages, now_ns, refused=refused, open_from_ns=open_from_ns)
+            now_ns, times = self._center.now_ns(), self._center.open_times()
+            return plan_messages(self._cache, messages, now_ns, times, refused=refused)
 
         plan = self._retry.run(lambda: self._peers.reconciled(planned))
         if plan is None:
@@ -70,8 +70,8 @@ class Settler:
         if entry is None:
             raise LookupError(f"there is no quarantined payload {number}")
         self._peers.catch_up(now=True)
-        now_ns, open_from_ns = self._center.now_ns(), self._center.open_from_ns()
-        plan, refusal = plan_replay(self._cache, number, entry, now_ns, open_from_ns, partly=partly)
+        now_ns, times = self._center.now_ns(), self._center.open_times()
+        plan, refusal = plan_replay(self._cache, number, entry, now_ns, times, partly=partly)
         try:
             if not self.commit(plan.batches, plan.changes()):
                 raise StoreUnavailable(self._center.health.condition("store"))

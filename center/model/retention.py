@@ -1,22 +1,29 @@
-"""How long minute rows are kept, and from when on a minute is closed. Pure.
+"""Of which minutes rows are accepted, and how long they are kept. Pure.
 
 A gateway keeps what it sent for 35 days and corrects the last 7; for that long a minute may get rows. Minutes are closed
 a week before their rows are deleted: later rows are refused, and the last ones have a week to be added up into sums of
 hours and days, which are kept for ever. So nothing that was counted once is lost from a sum.
+
+What is of later than tomorrow comes from a gateway whose clock is wrong: it waits in quarantine, where it can be replayed
+once that time has come.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from center.model.buckets import HOUR_NS
 from center.model.complaints import misconfigured
+from center.model.times import MAX_NS
 
 FOREVER: Final = "inf"
 DAY_NS: Final = 24 * HOUR_NS
 REPLAY_NS: Final = (35 + 7) * DAY_NS
 """The oldest rows that a gateway may send: the days of its outbox plus the correction window."""
 CLOSING_NS: Final = 7 * DAY_NS
+AHEAD_NS: Final = DAY_NS
+"""How far a gateway's clock may be ahead of the center's: more than zones and a forgotten daylight saving time make."""
 _UNITS_NS: Final = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
 
 
@@ -36,6 +43,22 @@ def check_retention(kept_ns: int, text: str) -> int:
     if kept_ns and kept_ns < REPLAY_NS + CLOSING_NS:
         raise misconfigured("store.retention", text, "short_retention", least=f"{(REPLAY_NS + CLOSING_NS) // DAY_NS}d")
     return kept_ns
+
+
+@dataclass(frozen=True)
+class OpenTimes:
+    """Of which times rows and site bodies are accepted: half-open [ns UTC]."""
+
+    from_ns: int = 0
+    until_ns: int = MAX_NS
+
+
+ALWAYS: Final = OpenTimes()
+
+
+def open_times(kept_ns: int, now_ns: int) -> OpenTimes:
+    """The times that are open now. kept_ns: how long minute rows are kept, 0 for ever."""
+    return OpenTimes(closed_before_ns(kept_ns, now_ns), min(now_ns + AHEAD_NS, MAX_NS))
 
 
 def closed_before_ns(kept_ns: int, now_ns: int) -> int:

@@ -99,6 +99,10 @@ class Sites:
         """The owner of a machine, None if it has none."""
         return self._owners.get(site, {}).get(machine)
 
+    def owners(self, site: str) -> Iterable[Owner]:
+        """The owners of all its machines."""
+        return self._owners.get(site, {}).values()
+
     def ids(self) -> list[str]:
         """All known sites."""
         return sorted(self._revisions.keys() | self._owners.keys())
@@ -124,11 +128,6 @@ class Sites:
         """The newest body of any of the site's gateways: its name, zone and formula are the site's."""
         newest = [items[-1] for items in self._revisions.get(site, {}).values()]
         return max(newest, key=lambda item: item.valid_from_ns, default=None)
-
-    def bodies(self, site: str) -> list[SiteBody]:
-        """The newest body of each of the site's gateways, the newest of all last."""
-        newest = [items[-1] for items in self._revisions.get(site, {}).values()]
-        return [item.body for item in sorted(newest, key=lambda item: item.valid_from_ns)]
 
     def body_of(self, site: str, machine: str) -> SiteBody | None:
         """The newest body of the machine's gateway that names it."""
@@ -162,6 +161,12 @@ class Sites:
         """The bodies of the machine's gateway, by the time from which they are valid."""
         owner = self.owner(site, machine)
         return self.revisions(site, owner.gateway) if owner else ()
+
+
+def newest_bodies(sites: Sites, site: str) -> list[SiteBody]:
+    """The newest body of each of the site's gateways, the newest of all last."""
+    newest = [items[-1] for gateway in sites.gateways(site) if (items := sites.revisions(site, gateway))]
+    return [item.body for item in sorted(newest, key=lambda item: item.valid_from_ns)]
 
 
 def retired_since(sites: Sites, site: str, machine: str) -> int | None:

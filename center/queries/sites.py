@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from center.model.sites import line_name, lines_of, retired_since, site_machine
+from center.model.sites import line_name, lines_of, newest_bodies, retired_since, site_machine
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import Name, sites_of, zone_of
@@ -152,7 +152,7 @@ def sites(center: CenterState, viewer: Viewer) -> list[SiteAnswer]:
 def site(center: CenterState, viewer: Viewer, name: str) -> SiteDetailAnswer:
     """One site, with the names of its lines, products and reasons."""
     zone_of(center, viewer, name)
-    bodies = center.ledger_cache.sites.bodies(name)  # each gateway names what is its own
+    bodies = newest_bodies(center.ledger_cache.sites, name)  # each gateway names what is its own
     return {
         **_site(center, viewer, name),
         "lines": {

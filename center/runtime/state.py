@@ -10,7 +10,7 @@ from center.contract.ledger import Changes, HoldsLedger, Ledger, LedgerSnapshot,
 from center.contract.store import KeepsMarks, KeepsValues, RolledUp, RowBatch, Store
 from center.contract.streams import lower
 from center.ledger.cache import LedgerCache
-from center.model.retention import closed_before_ns
+from center.model.retention import OpenTimes, open_times
 from center.model.targets import SaidTarget
 from center.runtime.health import CenterHealth
 from center.runtime.live import Pictures
@@ -65,10 +65,9 @@ class CenterState:
         revisions = (sites.current(site) for site in sites.ids())
         return next((item.zone for item in revisions if item is not None), UTC)
 
-    def open_from_ns(self) -> int:
-        """Rows of earlier minutes are late and refused; 0 if none ever are [ns UTC]."""
-        kept_ns = self.store.retention_ns if isinstance(self.store, RolledUp) else 0
-        return closed_before_ns(kept_ns, self.now_ns())
+    def open_times(self) -> OpenTimes:
+        """Of which times rows are accepted now."""
+        return open_times(self.store.retention_ns if isinstance(self.store, RolledUp) else 0, self.now_ns())
 
 
 def center_state(

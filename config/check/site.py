@@ -7,6 +7,7 @@ from config.check.andon import check_andon
 from config.check.calendars import check_calendars
 from config.check.machines import Profiles, check_machines
 from config.check.recordings import check_recordings
+from config.check.sizes import check_sizes
 from config.devices.device import DeviceModel
 from config.site.model import ProductAt, ProductModel, Site
 from config.site.names import ONLINE, DefinedNames
@@ -18,6 +19,7 @@ from oee.model.states import State
 
 def check_site(site: Site, names: DefinedNames, profiles: Profiles, source: SourceMap) -> Iterator[Complaint]:
     """Everything wrong, and every warning, between the blocks of a site file."""
+    yield from check_sizes(site, source)
     yield from check_calendars(site, source)
     yield from _check_devices(site, source)
     yield from _check_shared_lines(site, source)

@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from datetime import date, timedelta
 
 import pytest
 from center_plant import STREAM, envelope, facts, ns, running, site_body
@@ -10,12 +11,13 @@ from value_rows import gathered
 from center.contract.ledger import LedgerSnapshot
 from center.contract.streams import StreamKey
 from center.ingest.planning.plan import EnvelopeMessage
-from center.ingest.planning.planner import plan_messages
+from center.ingest.planning.planner import plan_messages, plan_replay
 from center.ledger.cache import LedgerCache, is_ahead, receipt
+from center.model.retention import OpenTimes, open_times
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
 from wire.bodies import Status, facts_body
-from wire.envelope import open_envelope, seal
+from wire.envelope import Unsound, open_envelope, seal
 from wire.marks import Marks
 from wire.topics import Topic
 from wire.values import values_bodies
@@ -117,6 +119,17 @@ FORGED = {
     "an unknown class": envelope(1, content=_table(calendar=["holiday", "holiday"])),
     "a number too large": envelope(1, content=_table(sums={"running_ms": [2**63, 0]})),
     "an implausible number": envelope(1, content=_table(sums={"running_ms": [2**62, 0]})),
+    "more time than a minute has": envelope(1, content=_table(sums={"running_ms": [60_001, 0]})),
+    "more pieces than a counter holds": envelope(1, content=_table(sums={"pieces_total": [10**11, 0]})),
+    "a minute moved about too often": envelope(1, running(T, 1, n=0) * 41),
+    "sums of thirty years": envelope(1, [row | {"ideal_total_us": 10**14} for row in running(T, 11)]),
+    "more rows than an agent puts into one": envelope(1, content=_table(minute=[0] * 20_001)),
+    "more stops": envelope(
+        1, content={"stops": [{"machine": "a", "id": "1", "start_ns": 5, "state": "setup"}] * 20_001}
+    ),
+    "more machines than a gateway has": envelope(
+        1, [row for number in range(2_001) for row in running(T, 1, f"press-{number}")]
+    ),
     "a minute in the year 9000": envelope(1, content=_table(minute=[3_700_000_000, 0])),
     "a minute before 1970": envelope(1, content=_table(minute=[-5, 0])),
     "a negative row number": envelope(1, content=_table(n=[-1, 0])),
@@ -256,6 +269,9 @@ def test_site_bodies_are_kept_once_and_again_when_they_change(memory):
     assert memory.sites.current("van-long").body.timezone == "UTC"
 
 
+SHIFT = {"name": "A", "weekdays": [0], "start_s": 0, "end_s": 1}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -267,7 +283,17 @@ def test_site_bodies_are_kept_once_and_again_when_they_change(memory):
         {"calendars": {"": {"shifts": [{"name": "A", "weekdays": [7], "start_s": 0, "end_s": 1}]}}},
         {"calendars": {"": {"shifts": [{"name": "A", "weekdays": [0], "start_s": 9, "end_s": 1}]}}},
         {"calendars": {"": {"shifts": [], "exceptions": {"Tết": []}}}},
+        {"calendars": {"": {"shifts": [SHIFT] * 51}}},
+        {"calendars": {"": {"shifts": [SHIFT | {"breaks": [[0, 1]] * 21}]}}},
+        {"calendars": {"": {"shifts": [], "exceptions": {f"day {number}": [] for number in range(2_001)}}}},
+        {"name": {"vi": "x" * 257}},
+        {"name": dict.fromkeys("abcde", "x")},
+        {"machines": {f"press-{number}": {"name": {}} for number in range(2_001)}},
+        {"products": {str(number): {} for number in range(20_001)}},
+        {"machines": {"press-1": {"name": {}, "period_s": 1e308}}},
+        {"products": {"1": {"ideal_s": float("nan")}}},
     ],
+    ids=lambda change: str(change)[:60],
 )
 def test_an_impossible_site_body_is_quarantined(memory, change):
     plan = take(memory, envelope(1, content=site_body() | change), kind="site")
@@ -316,10 +342,64 @@ def test_what_came_after_the_restoration_does_not_hide_what_is_missing(memory):
 def test_rows_of_closed_minutes_are_quarantined_and_the_open_ones_are_stored(memory):
     old, new = T - 100 * MINUTE_NS, T
     mixed = EnvelopeMessage(Topic("van-long", "main", "facts"), envelope(1, [*running(old, 3), *running(new, 2)]))
-    plan = plan_messages(memory, [mixed], 0, open_from_ns=T)
+    plan = plan_messages(memory, [mixed], 0, OpenTimes(T))
     (stored,) = plan.batches
     assert stored.facts.minute_ns.tolist() == [new, new + MINUTE_NS]
     (entry,) = plan.quarantine
     assert entry.settled
     assert entry.reason.startswith("closed: 3 of 5 rows are of minutes before 2026-03-02 01:00 UTC")
     assert plan.streams[KEY].quarantined == 1
+
+
+def test_what_is_of_later_than_tomorrow_waits_until_then(memory):
+    """A gateway with a wrong clock: its good rows are kept, and the others counted once their time has come."""
+    later = T + 2 * 86_400_000_000_000
+    stop = Stop("press-1", "1", later, None, State.SETUP, "", "plc", "1", "", 0)
+    sent = [
+        ("facts", envelope(1, [*running(T, 2), *running(later, 3)], stops=[stop])),
+        ("values", seal("00000000000000bb", 1, 1, _values(t=[later // 1000, 10**6])).data),
+        ("site", seal("00000000000000cc", 1, 1, site_body(valid_from=later)).data),
+    ]
+    messages = [EnvelopeMessage(Topic("van-long", "main", kind), payload) for kind, payload in sent]
+    plan = plan_messages(memory, messages, T, open_times(0, T))
+    assert [len(batch.facts) for batch in plan.batches] == [2]
+    assert not plan.sites
+    assert [entry.settled for entry in plan.quarantine] == [True] * 3
+    assert plan.quarantine[0].reason.startswith("future: 4 of 6 rows are of 2026-03-03 01:00 UTC or later")
+    memory.adopt(plan.changes())
+    for entry in plan.quarantine:
+        with pytest.raises(Unsound):
+            plan_replay(memory, 1, entry, T, open_times(0, T))
+        again, refusal = plan_replay(memory, 1, entry, later, open_times(0, later))
+        assert not refusal
+        assert again.released == [1]
+
+
+def test_what_the_largest_honest_gateway_sends_is_accepted(memory):
+    """At every limit of a site file, and an agent's largest envelopes."""
+    names = {"vi": "ố" * 256, "en": "x" * 256}
+    shift = SHIFT | {"breaks": [[0, 1]] * 20}
+    day = date(2026, 1, 1)
+    body = site_body() | {
+        "machines": {f"press-{number}": {"name": names} for number in range(2_000)},
+        "products": {str(number): {"ideal_s": 1.0} for number in range(20_000)},
+        "calendars": {
+            "": {
+                "shifts": [shift] * 50,
+                "exceptions": {(day + timedelta(number)).isoformat(): [SHIFT] for number in range(2_000)},
+            }
+        },
+        "values": {f"press-plc.tag_{number}": {"machines": ["press-1"] * 10} for number in range(20_000)},
+    }
+    rows = [row for number in range(100) for row in running(T, 20, f"press-{number}")]
+    corrected = [row | {"n": 1, "running_ms": -60_000, "unplanned_stop_ms": 60_000} for row in rows]
+    most = gathered({"plc.temp": [(T // 1000 + at, float(at % 7), 0) for at in range(20_000)]})
+    (values,) = values_bodies(most)
+    plan = take(memory, envelope(1, content=body), kind="site")
+    assert len(plan.sites) == 1
+    plan = take(memory, seal("00000000000000bb", 1, 1, facts_body(facts(rows), facts([]), [])).data)
+    assert not plan.quarantine
+    plan = take(memory, seal("00000000000000bb", 2, 1, facts_body(facts(corrected), facts([]), [])).data)
+    assert not plan.quarantine
+    plan = take(memory, seal("00000000000000cc", 1, 1, values).data, kind="values")
+    assert not plan.quarantine

@@ -52,3 +52,47 @@ def test_a_receipt_that_no_gateway_could_keep_is_none(at_ns, mark):
     with pytest.raises(ValidationError):
         decode_receipt((receipt % (at_ns, mark)).encode())
     assert decode_receipt((receipt % (1, 1)).encode()).streams["s"].mark == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"waiting": 10**400},
+        {"waiting": 2**53},
+        {"waiting": -1},
+        {"clock": {"by": "ntp", "error_s": 1e308}},
+        {"clock": {"by": "ntp", "moves": 10**30}},
+        {"clock": {"by": "ntp", "last_move_s": float("inf")}},
+        {"health": {"polls": 1e300}},
+        {"health": {"polls": float("nan")}},
+        {"marks": {"s": 2**63}},
+        {"counters": [{"machine": "m", "role": "total", "at_ns": 1, "kind": "reset", "old": 10**30, "new": 1}]},
+    ],
+    ids=lambda more: str(more)[:40],
+)
+def test_a_number_that_no_gateway_can_mean_is_refused(more):
+    """It would break the pages of everybody who sees that gateway."""
+    with pytest.raises(ValidationError):
+        Status.model_validate({"online": True, "at_ns": 1} | more)
+    with pytest.raises(ValidationError):
+        Live.model_validate({"at_ns": 1, "machines": {"m": {"state": "running", "since_ns": 1, "pieces": 10**400}}})
+
+
+def test_what_is_only_shown_is_cut_and_not_refused():
+    """A fault's long text is no reason to take a gateway for silent."""
+    status = Status.model_validate(
+        {
+            "online": True,
+            "at_ns": 1,
+            "trouble": "x" * 10**6,
+            "devices": {f"plc-{number}": True for number in range(10**5)},
+            "faults": [{"device": "plc", "code": "refused", "values": {"detail": "y" * 10**6}}] * 1000,
+        }
+    )
+    assert len(status.trouble) == 2_000
+    assert len(status.devices) == 500
+    assert len(status.faults) == 50
+    assert len(status.faults[0].values["detail"]) == 2_000
+    machine = {"state": "running", "since_ns": 1}
+    live = Live.model_validate({"at_ns": 1, "machines": {f"m-{number}": machine for number in range(10**4)}})
+    assert len(live.machines) == 2_000

@@ -25,8 +25,9 @@ from center.ingest.planning.validate import (
 )
 from center.ledger.cache import LedgerCache
 from center.model.site_revisions import Revision, compile_site
-from center.model.sites import Owner, SiteRow
+from center.model.sites import FORGOTTEN_NS, Owner, SiteRow
 from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
+from oee.model.limits import MOST_MACHINES
 from wire.bodies import DIVIDED, Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, decode_content
 from wire.marks import MAX_RANGES
@@ -82,7 +83,7 @@ def _plan_dropped(plan: IngestPlan, body: Any, seq: int, record: StreamRecord) -
 
 def _plan_values(plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:
     values = read_values_body(body)
-    plausible_values(values)
+    plausible_values(values, plan.times)
     plan.batches.append(RowBatch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values))
 
 
@@ -102,7 +103,7 @@ def _plan_facts(
     foreign = _claim(cache, plan, where, sorted(machines_of(batch)))
     if foreign:
         batch = own_part(batch, foreign)
-    batch, late = open_part(batch, plan.open_from_ns)
+    batch, late = open_part(batch, plan.times)
     key = StreamKey(where.site, where.gateway, envelope.stream)
     batch, waits = counting_part(batch, record, _beside(cache, plan, key))
     plan.covered.setdefault(key, set()).update((batch.facts.minute_ns // MINUTE_NS).tolist())
@@ -133,15 +134,25 @@ def _owner_of(cache: LedgerCache, plan: IngestPlan, site: str, machine: str) -> 
 
 
 def _claim(cache: LedgerCache, plan: IngestPlan, where: Topic, machines: Iterable[str]) -> dict[str, str]:
-    """Gives machines without an owner to this gateway; returns the machines of other gateways with their owners."""
-    foreign = {}
-    for machine in machines:
-        owner = _owner_of(cache, plan, where.site, machine)
-        if owner is None:
-            plan.owners[where.site, machine] = Owner(where.site, machine, where.gateway)
-        elif owner.gateway != where.gateway:
-            foreign[machine] = owner.gateway
-    return foreign
+    """Gives machines without an owner to this gateway; returns the machines of other gateways with their owners. Raises
+    `Unsound` if it would have more than a gateway may have.
+    """
+    owners = {machine: _owner_of(cache, plan, where.site, machine) for machine in machines}
+    new = [machine for machine, owner in owners.items() if owner is None]
+    if new and len(new) + _owned(cache, plan, where) > MOST_MACHINES:
+        raise Unsound(
+            f"{len(new)} more machines: a gateway has at most {MOST_MACHINES}; delete those that are gone with "
+            "nhip machine delete"
+        )
+    plan.owners.update({(where.site, machine): Owner(where.site, machine, where.gateway) for machine in new})
+    return {machine: owner.gateway for machine, owner in owners.items() if owner and owner.gateway != where.gateway}
+
+
+def _owned(cache: LedgerCache, plan: IngestPlan, where: Topic) -> int:
+    """How many machines the gateway has, without those that were deleted."""
+    known = {owner.machine: owner for owner in cache.sites.owners(where.site)}
+    known |= {machine: owner for (site, machine), owner in plan.owners.items() if site == where.site}
+    return sum(owner.gateway == where.gateway and owner.first_ns != FORGOTTEN_NS for owner in known.values())
 
 
 def _note_first_minutes(cache: LedgerCache, plan: IngestPlan, where: Topic, batch: RowBatch) -> None:
@@ -162,6 +173,12 @@ def _first_minutes(batch: RowBatch) -> Mapping[str, int]:
 def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) -> None:
     """A site body, unless it repeats the one in force, as gateways do after each restart."""
     new = compile_site(body)
+    for what, t_ns in (("valid_from_ns", new.valid_from_ns), ("made_ns", new.body.made_ns)):
+        if t_ns >= plan.times.until_ns:
+            raise Unsound(
+                f"site: {what} {t_ns} is in the future: the gateway's clock is wrong, or the center's; replay it when that "
+                "time has come"
+            )
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     if not is_text(text):
         raise Unsound("site: a text holds half a character")

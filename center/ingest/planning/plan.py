@@ -7,6 +7,7 @@ from typing import Final
 from center.contract.ledger import Changes, QuarantinedPayload
 from center.contract.store import RowBatch
 from center.contract.streams import StreamKey, StreamRecord
+from center.model.retention import ALWAYS, OpenTimes
 from center.model.sites import Owner, SiteRow
 from wire.topics import Topic, topic
 
@@ -25,13 +26,13 @@ class EnvelopeMessage:
 class IngestPlan:
     """Rows, ledger changes and receipts that follow from a run of messages.
 
-    open_from_ns: rows of earlier minutes are late, 0 if none are [ns UTC]; before: the records on which the plan is
+    times: of which rows are accepted; before: the records on which the plan is
     based; heard: gateways that are owed a receipt; newer: gateways that sent an envelope of a later version; disputed: for each stream with a conflict the seq and the digest that
     was settled first; unsure: digests of envelopes taken as repeated although this process does not know the digest
     that was settled.
     """
 
-    open_from_ns: int = 0
+    times: OpenTimes = ALWAYS
     before: dict[StreamKey, StreamRecord] = field(default_factory=dict)
     batches: list[RowBatch] = field(default_factory=list)
     streams: dict[StreamKey, StreamRecord] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify
 from center.ingest.planning.content import plan_content
 from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
 from center.ledger.cache import LedgerCache
+from center.model.retention import ALWAYS, OpenTimes
 from wire.envelope import Envelope, NewerVersion, Unsound, open_envelope
 from wire.marks import MAX_RANGES, MAX_SEQ, is_settled, settle
 from wire.topics import parse
@@ -50,12 +51,17 @@ class _Arrival:
 
 
 def plan_messages(
-    cache: LedgerCache, messages: Iterable[EnvelopeMessage], now_ns: int, *, refused: str = "", open_from_ns: int = 0
+    cache: LedgerCache,
+    messages: Iterable[EnvelopeMessage],
+    now_ns: int,
+    times: OpenTimes = ALWAYS,
+    *,
+    refused: str = "",
 ) -> IngestPlan:
     """The plan for these messages, in order of arrival. refused: why the store refuses their content, which is then
-    quarantined unread. open_from_ns: rows of earlier minutes are late, 0 if none are.
+    quarantined unread.
     """
-    plan = IngestPlan(open_from_ns)
+    plan = IngestPlan(times)
     for message in messages:
         _plan_message(cache, plan, message, now_ns, refused)
     return plan
@@ -154,7 +160,7 @@ def plan_replay(
     number: int,
     entry: QuarantinedPayload,
     now_ns: int,
-    open_from_ns: int = 0,
+    times: OpenTimes = ALWAYS,
     *,
     partly: bool = False,
 ) -> tuple[IngestPlan, Unsound | None]:
@@ -171,10 +177,10 @@ def plan_replay(
     key = StreamKey(where.site, where.gateway, envelope.stream)
     record = cache.streams.get(key)
     if record is None or not is_settled(record.marks, envelope.seq):
-        plan = _plan_unsettled(cache, message, key, now_ns, open_from_ns)
+        plan = _plan_unsettled(cache, message, key, now_ns, times)
     else:
         _check_same_content(cache, entry, key, envelope)
-        plan = IngestPlan(open_from_ns, before={key: record}, heard={(where.site, where.gateway)})
+        plan = IngestPlan(times, before={key: record}, heard={(where.site, where.gateway)})
         released = replace(record, quarantined=max(record.quarantined - 1, 0), seen_ns=now_ns)
         try:
             released = plan_content(cache, plan, where, envelope, released)
@@ -189,10 +195,10 @@ def plan_replay(
 
 
 def _plan_unsettled(
-    cache: LedgerCache, message: EnvelopeMessage, key: StreamKey, now_ns: int, open_from_ns: int
+    cache: LedgerCache, message: EnvelopeMessage, key: StreamKey, now_ns: int, times: OpenTimes
 ) -> IngestPlan:
     """As if the message arrived now. Raises `Unsound` if it would be quarantined or not settled again."""
-    plan = plan_messages(cache, [message], now_ns, open_from_ns=open_from_ns)
+    plan = plan_messages(cache, [message], now_ns, times)
     if plan.quarantine:
         raise Unsound(plan.quarantine[0].reason)
     if key not in plan.streams:

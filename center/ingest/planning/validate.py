@@ -11,17 +11,28 @@ from numpy.typing import NDArray
 
 from center.contract.store import MAX_ROWS_PER_MINUTE, RowBatch
 from center.contract.streams import StreamRecord
+from center.model.retention import OpenTimes
 from center.model.times import MAX_NS
-from oee.model.facts import MINUTE_NS, Facts, Int64, Losses, Text, select
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, STATE_COLUMNS, Facts, Int64, Losses, Text, select
+from oee.model.limits import MOST_CHARACTERS
 from wire.envelope import Unsound
 from wire.marks import Marks
 from wire.values import Values
 
-MAX_TEXT: Final = 256
+MAX_TEXT: Final = MOST_CHARACTERS
 COUNTED: Final = "counted already:"
 HELD: Final = "held: a second box runs with this gateway's bundle; decide with nhip quarantine accept or discard"
 MAX_VALUE: Final = 10**14
-"""Largest plausible number in one row: three years of microseconds. Sums of 90,000 such rows still fit into int64."""
+"""Largest plausible number in one row: three years of microseconds, booked at the minute that made up for an outage."""
+MAX_SUM: Final = 10**15
+"""The same of one column of an envelope: thirty years. What an envelope adds to any sum is at most that."""
+MAX_PIECES: Final = 10**10
+"""Pieces, cycles and stops of one row: more than a counter of 32 bits holds."""
+MINUTE_MS: Final = 60_000
+MAX_MINUTE_MS: Final = 40 * MINUTE_MS
+"""Time that one envelope may move about within a minute of a machine: ten corrections, each of two columns, in and out."""
+_TIME_COLUMNS: Final = (*STATE_COLUMNS, "running_ideal_known_ms", "minor_stop_ideal_known_ms")
+_COUNTED: Final = (*tuple(name for name in FACT_COLUMNS if name.startswith("pieces_")), "cycles", "stops", "failures")
 
 
 def plausible(batch: RowBatch) -> None:
@@ -32,9 +43,16 @@ def plausible(batch: RowBatch) -> None:
             _within("n", table.n, 0, MAX_ROWS_PER_MINUTE - 1)
             _within("date", table.business_date.astype(np.int64), 0, MAX_NS // 86_400_000_000_000)
             _within("sums", table.sums, -MAX_VALUE, MAX_VALUE)
+            _within("sums", np.abs(table.sums).sum(axis=0), 0, MAX_SUM)
             for name in ("machine", "shift", "product"):
                 _texts(name, getattr(table, name))
+    if len(batch.facts):
+        for name in _COUNTED:
+            _within(name, batch.facts.column(name), -MAX_PIECES, MAX_PIECES)
+        _times(batch.facts, np.stack([batch.facts.column(name) for name in _TIME_COLUMNS], axis=1))
     if len(batch.losses):
+        _within("pieces", batch.losses.sums[:, 1], -MAX_PIECES, MAX_PIECES)
+        _times(batch.losses, batch.losses.sums[:, :1])
         _texts("reason", batch.losses.reason)
     for stop in batch.stops:
         for text in (stop.machine, stop.id, stop.reason, stop.by, stop.product, stop.to_product):
@@ -48,13 +66,22 @@ def plausible(batch: RowBatch) -> None:
         raise Unsound("a machine without a name")
 
 
-def plausible_values(values: Values) -> None:
-    """The same for process values."""
+def plausible_values(values: Values, times: OpenTimes) -> None:
+    """The same for process values, none of which may be of later than is open."""
     if len(values):
-        _within("time", values.t_ns, 0, MAX_NS)
+        _within("time", values.t_ns, 0, times.until_ns - 1)
         _texts("tag", values.tag)
         for text in {item for item in values.text.tolist() if item is not None}:
             _text("value", text)
+
+
+def _times(table: Facts | Losses, ms: Int64) -> None:
+    """Raises `Unsound` where a row, or all rows of a machine's minute, hold more time than a minute can. ms: by row."""
+    _within("ms", ms, -MINUTE_MS, MINUTE_MS)
+    _, machines = np.unique(table.machine.astype(str), return_inverse=True)
+    _, minutes = np.unique(table.minute_ns, return_inverse=True)
+    moved = np.bincount(machines * (minutes.max() + 1) + minutes, np.abs(ms).sum(axis=1))
+    _within("ms of a minute", moved.astype(np.int64), 0, MAX_MINUTE_MS)
 
 
 def _within(name: str, values: Int64, low: int, high: int) -> None:
@@ -101,23 +128,38 @@ def own_part(batch: RowBatch, foreign: Collection[str]) -> RowBatch:
     )
 
 
-def open_part(batch: RowBatch, open_from_ns: int) -> tuple[RowBatch, str]:
-    """The batch without rows of closed minutes, and the reason why those are refused, "" if there are none. Stops are
-    accepted however old they are: they are not part of any sum.
+def open_part(batch: RowBatch, times: OpenTimes) -> tuple[RowBatch, str]:
+    """The batch without rows of minutes that are closed or not open yet, and the reason why those are refused, "" if there
+    are none. Stops are accepted however old they are: they are not part of any sum.
     """
-    late = sum(int((table.minute_ns < open_from_ns).sum()) for table in (batch.facts, batch.losses))
-    if not late:
+    tables = (batch.facts, batch.losses)
+    late = sum(int((table.minute_ns < times.from_ns).sum()) for table in tables)
+    early = sum(int((table.minute_ns >= times.until_ns).sum()) for table in tables)
+    stops = [stop for stop in batch.stops if max(stop.start_ns, stop.end_ns or 0) < times.until_ns]
+    early += len(batch.stops) - len(stops)
+    if not late and not early:
         return batch, ""
-    oldest_ns = min(int(table.minute_ns.min()) for table in (batch.facts, batch.losses) if len(table))
+    rows = len(batch.facts) + len(batch.losses) + len(batch.stops)
+    reasons = []
+    if late:
+        oldest_ns = min(int(table.minute_ns.min()) for table in tables if len(table))
+        before = _utc(times.from_ns)
+        reasons.append(f"closed: {late} of {rows} rows are of minutes before {before}, the oldest of {_utc(oldest_ns)}")
+    if early:
+        reasons.append(
+            f"future: {early} of {rows} rows are of {_utc(times.until_ns)} or later: the gateway's clock is wrong, or the "
+            "center's; replay them when that time has come"
+        )
     facts, losses = (
-        select(batch.facts, batch.facts.minute_ns >= open_from_ns),
-        select(batch.losses, batch.losses.minute_ns >= open_from_ns),
+        select(batch.facts, _opened(batch.facts.minute_ns, times)),
+        select(batch.losses, _opened(batch.losses.minute_ns, times)),
     )
-    rows = len(batch.facts) + len(batch.losses)
-    reason = (
-        f"closed: {late} of {rows} rows are of minutes before {_utc(open_from_ns)}, the oldest of {_utc(oldest_ns)}"
-    )
-    return RowBatch(batch.origin, batch.seq, facts, losses, batch.stops), reason
+    return RowBatch(batch.origin, batch.seq, facts, losses, stops), "; ".join(reasons)
+
+
+def _opened(minutes: Int64, times: OpenTimes) -> NDArray[np.bool_]:
+    opened: NDArray[np.bool_] = (minutes >= times.from_ns) & (minutes < times.until_ns)
+    return opened
 
 
 def counting_part(batch: RowBatch, record: StreamRecord, others: Iterable[StreamRecord]) -> tuple[RowBatch, str]:
