@@ -181,9 +181,12 @@ class RolledUp(Protocol):
 
     Outdated sums are never read, so answers are the same before, during and after a roll-up. `retention_ns`: minute
     rows older than this are deleted (0: never), sums never; `center.model.retention` says from when on rows are late.
+    `aside`: by site and start [ns UTC] the hours that could not be added up, and why. They are tried again when their rows
+    change and after a restart, are read row by row meanwhile, and keep no other hour from being added up.
     """
 
     retention_ns: int
+    aside: Mapping[tuple[str, int], str]
 
     def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:
         """Does one short step of the pending work; True if there may be more.

@@ -1,5 +1,6 @@
 """Background job that keeps the store's hourly and daily sums up to date."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from center.contract.store import RolledUp
@@ -18,6 +19,7 @@ class RollupJob(BackgroundJob):
         """answers: this process answers queries."""
         super().__init__(center, "sums", "sum_errors", _IDLE_S)
         self._answers = answers
+        self._aside: set[tuple[str, int]] = set()
 
     def start(self) -> None:
         """Starts the thread if the store keeps sums; returns at once."""
@@ -30,4 +32,14 @@ class RollupJob(BackgroundJob):
         more = store.roll_up(self._center.now_ns(), leased=self._has_lease("sums"), answers=self._answers)
         if more:
             self._center.health.count("sum_steps")
-        return "ok", _BETWEEN_S if more else _IDLE_S
+        return self._told(store.aside), _BETWEEN_S if more else _IDLE_S
+
+    def _told(self, aside: Mapping[tuple[str, int], str]) -> str:
+        """What the condition is, with the hours that are set aside."""
+        hours = dict(aside)
+        self._center.health.count("sums_set_aside", len(hours.keys() - self._aside))
+        self._aside = set(hours)
+        if not hours:
+            return "ok"
+        sites = ", ".join(sorted({site for site, _ in hours}))
+        return f"{len(hours)} hours are set aside and read row by row, site {sites}: {next(iter(hours.values()))}"

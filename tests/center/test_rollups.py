@@ -333,3 +333,51 @@ def test_hours_whose_minutes_are_gone_are_copied_as_sums(open_):
     ):
         _same(store, target, query)
     assert target.ledger.overfull() == []
+
+
+POISON = {"ideal_total_us": 10**14}
+
+
+def poisoned(site, start_ns, rows=93_000):
+    """Rows whose sum no column of 64 bits holds, though each is small enough: made by hand, since no envelope may hold them."""
+    keys = [{"t": start_ns + at % 60 * MINUTE_NS, "n": at // 60} | POISON for at in range(rows)]
+    return batch(keys, site=site)
+
+
+def test_an_hour_that_no_sum_holds_is_set_aside_and_all_others_are_added_up(open_):
+    """Also after a restart, and when its days and minutes are due."""
+    store = open_(retention="365d")
+    store.write([poisoned("bad", T), batch(running(T, 60)), batch(running(T + 26 * HOUR_NS, 60))])
+    now_ns = T + 80 * HOUR_NS
+    settle(store, now_ns)
+    assert list(store.aside) == [("bad", T)]
+    assert "INT" in store.aside["bad", T]
+    with store.file.reading() as cursor:
+        assert cursor.execute("SELECT site FROM stale_hours").fetchall() == [("bad",)]
+        assert cursor.execute("SELECT count(*) FROM facts_day WHERE site = 'van-long'").fetchall() == [(2,)]
+    read = [store.facts(replace(ALL, site="bad", bucket=bucket)) for bucket in BUCKETS if bucket != "minute"]
+    assert {int(found.column("ideal_total_us").max()) for found in read} == {2**60}
+    store.close()
+    store = open_(retention="365d")
+    store.write([batch(running(T + 30 * HOUR_NS, 60), seq=2)])
+    settle(store, now_ns)
+    assert list(store.aside) == [("bad", T)]
+    assert store.facts(ALL).column("running_ms").sum() == 180 * 60_000
+    settle(store, now_ns + 400 * DAY_NS)
+    assert not store.aside
+    assert store.facts(replace(ALL, site="bad")).column("ideal_total_us").tolist() == [2**60]
+    assert store.facts(ALL).column("running_ms").sum() == 180 * 60_000
+
+
+def test_an_hour_that_was_set_aside_is_added_up_once_its_rows_are_sound(open_):
+    store = open_()
+    store.write([poisoned("bad", T)])
+    settle(store, T + 80 * HOUR_NS)
+    assert store.aside
+    store.forget_machine("bad", "press-1")
+    store.hours.recount("bad", T, T + HOUR_NS)
+    store.write([batch(running(T, 60, "press-2"), site="bad", seq=2)])
+    assert not store.aside
+    settle(store, T + 80 * HOUR_NS)
+    with store.file.reading() as cursor:
+        assert not cursor.execute("SELECT site FROM stale_hours UNION ALL SELECT site FROM stale_days").fetchall()

@@ -11,6 +11,7 @@ from center.stores.duckdb.file import DuckFile
 from center.stores.duckdb.insert import insert_new, registered
 from center.stores.duckdb.schema import FACT_IDENTITY, MACHINE_TABLES
 from center.stores.fact_tables.columns import Columns, table_columns
+from center.stores.fact_tables.schema import bounded_sum
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, STATE_COLUMNS
 
 _ALL_STATES: Final = " + ".join(STATE_COLUMNS)
@@ -35,7 +36,7 @@ def _flag_overfull(cursor: DuckDBPyConnection, columns: Columns) -> None:
     low, high = int(columns["minute_ns"].min()), int(columns["minute_ns"].max())
     with registered(cursor, "touched", {name: columns[name] for name in ("site", "machine", "minute_ns")}):
         overfull = cursor.execute(
-            f"SELECT site, machine, minute_ns, sum({_ALL_STATES})::BIGINT AS ms FROM facts "
+            f"SELECT site, machine, minute_ns, {bounded_sum(_ALL_STATES)} AS ms FROM facts "
             f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} AND stream <> '{HOURS}' "
             "GROUP BY ALL HAVING ms > 60000"
         ).fetchnumpy()

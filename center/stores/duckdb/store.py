@@ -25,6 +25,7 @@ from center.stores.duckdb import values as process_values
 from center.stores.duckdb.facts import forget_machine, write_facts
 from center.stores.duckdb.file import DuckFile, first_line, log_of
 from center.stores.duckdb.ledger import DuckLedger
+from center.stores.duckdb.rollups import tables
 from center.stores.duckdb.rollups.plan import plan
 from center.stores.duckdb.rollups.upkeep import DuckHours, RollupUpkeep
 from center.stores.duckdb.stops import write_stops
@@ -52,6 +53,7 @@ class DuckStore:
         """kept_ns: how long minute rows are kept, 0 for ever."""
         self.retention_ns = kept_ns
         self._upkeep = RollupUpkeep(kept_ns)
+        self.aside = self._upkeep.aside
 
         def opened(connection: DuckDBPyConnection) -> None:
             ledger_tables.prepare(connection, str(path))
@@ -76,6 +78,7 @@ class DuckStore:
             ledger_tables.write_changes(cursor, changes)
             cursor.commit()
             self._upkeep.committed(stale)
+            self._upkeep.retry(tables.hours_of(batches))
         return changes
 
     def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:  # noqa: ARG002  # one process: both

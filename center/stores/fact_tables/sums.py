@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from center.contract.store import Query
 from center.model.buckets import BY_DATE, HOUR_NS, date_start_ns, offsets
+from center.stores.fact_tables.schema import bounded_sum
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
 
 
@@ -73,7 +74,7 @@ def _sum(
         f"AND minute_ns >= {int(item.start_ns)} AND minute_ns < {int(item.end_ns)}{machines}"
         for item in slices or [TableSlice("", query.start_ns, query.end_ns)]
     )
-    added = ", ".join(f"sum({name})::BIGINT AS {name}" for name in sums)
+    added = ", ".join(f"{bounded_sum(name)} AS {name}" for name in sums)
     grouped = ", ".join(["bucket", *by])
     return cursor.execute(
         f"SELECT ({_bucket(query)})::BIGINT AS bucket, {''.join(f'{name}, ' for name in by)}{added} FROM ({rows}) "  # names are checked above

@@ -50,6 +50,7 @@ class InfluxStore:
         self.database = database
         self.marks = InfluxMarks(database)
         self.hours = HourSums(database, cache, kept_ns, now_ns)
+        self.aside = self.hours.aside
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """By the contract of `Store`. Raises `StoreRefused` for rows that the server will never accept (older than its

@@ -25,7 +25,7 @@ from duckdb import DuckDBPyConnection
 from center.contract.store import RowBatch
 from center.model.buckets import HOUR_NS
 from center.stores.fact_tables.columns import object_column
-from center.stores.fact_tables.schema import SUMMED
+from center.stores.fact_tables.schema import SUMMED, bounded_sum
 
 DAY_NS: Final = 24 * HOUR_NS
 SETTLES_NS: Final = HOUR_NS
@@ -75,36 +75,39 @@ def _bins_table(cursor: DuckDBPyConnection, rows: Sequence[Bin]) -> Iterator[Non
     """The bins as a table `bins` for the length of the block."""
     starts = np.array([start for _, start in rows], np.int64)
     cursor.register("bins", {"site": object_column([site for site, _ in rows]), "start_ns": starts})
-    try:
-        yield
-    finally:
-        cursor.unregister("bins")
+    yield
+    cursor.unregister("bins")  # not after an error: it would raise another one that hides the first
 
 
-def add_up_hours(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int, most: int) -> set[Bin]:
-    """Adds up the oldest stale hours that have ended, at most `most`; returns them. Within the caller's transaction."""
+def ready_hours(stale: Iterable[Bin], now_ns: int, most: int) -> list[Bin]:
+    """The oldest of these hours that have ended, at most `most`."""
     over_ns = now_ns - HOUR_NS - SETTLES_NS
-    ready = heapq.nsmallest(most, (item for item in stale if item[1] < over_ns), key=_by_time)
-    if not ready:
-        return set()
-    _add_up(cursor, "_hour", "", HOUR_NS, ready)
+    return heapq.nsmallest(most, (item for item in stale if item[1] < over_ns), key=_by_time)
+
+
+def add_up_hours(cursor: DuckDBPyConnection, ready: Sequence[Bin], *, bounded: bool = False) -> None:
+    """Adds up these hours, in order of time, and takes them off the list. Within the caller's transaction. bounded: sums
+    that no column holds are written as `MOST_SUM`, instead of raising `duckdb.DataError`.
+    """
+    _add_up(cursor, "_hour", "", HOUR_NS, ready, bounded=bounded)
     _remove(cursor, "stale_hours", ready)
     days = {(site, start // DAY_NS * DAY_NS) for site, start in ready}
     waiting = cursor.execute("SELECT site, start_ns FROM stale_days").fetchall()
     mark(cursor, "stale_days", days.difference(waiting))
-    return set(ready)
 
 
-def add_up_days(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int, most: int) -> bool:
-    """Adds up days that have ended and whose hours are all added up; returns whether there were any."""
+def ready_days(cursor: DuckDBPyConnection, stale: Iterable[Bin], now_ns: int, most: int) -> list[Bin]:
+    """The oldest stale days that have ended and whose hours are all added up, at most `most`. stale: hours."""
     busy = {(site, start // DAY_NS * DAY_NS) for site, start in stale}
     over_ns = now_ns - DAY_NS - SETTLES_NS
     days = cursor.execute("SELECT site, start_ns FROM stale_days WHERE start_ns < ?", [over_ns]).fetchall()
-    ready = sorted({*days} - busy, key=_by_time)[:most]
-    if ready:
-        _add_up(cursor, "_day", "_hour", DAY_NS, ready)
-        _remove(cursor, "stale_days", ready)
-    return bool(ready)
+    return sorted({*days} - busy, key=_by_time)[:most]
+
+
+def add_up_days(cursor: DuckDBPyConnection, ready: Sequence[Bin]) -> None:
+    """Adds up these days as `add_up_hours` does hours."""
+    _add_up(cursor, "_day", "_hour", DAY_NS, ready)
+    _remove(cursor, "stale_days", ready)
 
 
 def _by_time(item: Bin) -> tuple[int, str]:
@@ -119,7 +122,9 @@ def _remove(cursor: DuckDBPyConnection, table: str, bins: Sequence[Bin]) -> None
         )
 
 
-def _add_up(cursor: DuckDBPyConnection, level: str, finer: str, step_ns: int, bins: Sequence[Bin]) -> None:
+def _add_up(
+    cursor: DuckDBPyConnection, level: str, finer: str, step_ns: int, bins: Sequence[Bin], *, bounded: bool = False
+) -> None:
     low, high = bins[0][1], bins[-1][1] + step_ns
     with _bins_table(cursor, bins):
         for table, (keys, sums) in SUMMED.items():
@@ -128,7 +133,7 @@ def _add_up(cursor: DuckDBPyConnection, level: str, finer: str, step_ns: int, bi
                 f"AND t.minute_ns >= {low} AND t.minute_ns < {high}"
             )
             others = ", ".join(name for name in keys if name != "minute_ns")
-            added = ", ".join(f"sum({name})::BIGINT" for name in sums)
+            added = ", ".join(bounded_sum(name) if bounded else f"sum({name})::BIGINT" for name in sums)
             cursor.execute(
                 f"INSERT INTO {table}{level} (site, minute_ns, {others}, {', '.join(sums)}) "
                 f"SELECT site, start_ns, {others}, {added} FROM "

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from duckdb import DuckDBPyConnection
+from duckdb import DataError, DuckDBPyConnection
 
 from center.contract.store import RowBatch, StoreRefused
 from center.model.buckets import HOUR_NS
@@ -25,10 +25,14 @@ class RollupUpkeep:
         self._stale: set[tables.Bin] = set()
         self._minutes_from_ns = 0
         self._bins_per_step = 1
+        self.aside: dict[tables.Bin, str] = {}
+        self._aside_days: set[tables.Bin] = set()
 
     def load(self, cursor: DuckDBPyConnection) -> None:
         """Reads the state from a file that has just been opened."""
         self._stale, self._minutes_from_ns = tables.read_stale(cursor), tables.minutes_from(cursor)
+        self.aside.clear()
+        self._aside_days.clear()
 
     def mark_stale(self, cursor: DuckDBPyConnection, batches: Sequence[RowBatch]) -> set[tables.Bin]:
         """Puts the hours of these rows on the list; returns the new ones, for `committed`. Raises `StoreRefused` if a
@@ -54,21 +58,64 @@ class RollupUpkeep:
         """Records that the hours returned by `mark_stale` are in the file."""
         self._stale |= set(stale)
 
+    def retry(self, hours: Iterable[tables.Bin]) -> None:
+        """Rows of these hours are others now: those that were set aside are added up again."""
+        for hour in self.aside.keys() & set(hours):
+            del self.aside[hour]
+
     def step(self, cursor: DuckDBPyConnection, now_ns: int) -> bool:
         """Adds up some bins or deletes a day of minute rows, and commits; True if there may be more to do. No rows are
         written meanwhile, so a step that took long is followed by a smaller one.
+
+        A bin whose sum no column holds is set aside (`aside`), so that it keeps no other from being added up: what it holds is
+        read row by row.
         """
         began_s = time.perf_counter()
-        done = tables.add_up_hours(cursor, self._stale, now_ns, self._bins_per_step)
-        more = bool(done) or tables.add_up_days(cursor, self._stale, now_ns, self._bins_per_step)
-        minutes_from_ns, until_ns = self._minutes_from_ns, deleted_before_ns(self._retention_ns, now_ns)
-        if not more and not any(start < until_ns for _, start in self._stale):
-            minutes_from_ns = tables.delete_minutes(cursor, until_ns)
+        hours = tables.ready_hours(self._stale - self.aside.keys(), now_ns, self._bins_per_step)
+        days = [] if hours else tables.ready_days(cursor, self._days_wait(), now_ns, self._bins_per_step)
+        try:
+            if hours:
+                tables.add_up_hours(cursor, hours)
+            elif days:
+                tables.add_up_days(cursor, days)
+            else:
+                return self._delete_minutes(cursor, now_ns)
+        except DataError as error:
+            cursor.rollback()
+            self._set_aside(hours, days, str(error).split("\n", 1)[0][:200])
+            return True
         cursor.commit()
-        more = more or minutes_from_ns != self._minutes_from_ns
-        self._stale -= done
-        self._minutes_from_ns = minutes_from_ns
+        self._stale -= set(hours)
+        self._aside_days -= {(site, start // tables.DAY_NS * tables.DAY_NS) for site, start in hours}
         self._adapt(time.perf_counter() - began_s)
+        return True
+
+    def _days_wait(self) -> set[tables.Bin]:
+        return self._stale | self._aside_days
+
+    def _set_aside(self, hours: Sequence[tables.Bin], days: Sequence[tables.Bin], why: str) -> None:
+        """Of several bins, each is tried alone first."""
+        if len(hours) + len(days) > 1:
+            self._bins_per_step = 1
+        else:
+            self.aside.update(dict.fromkeys(hours, why))
+            self._aside_days.update(days)
+
+    def _delete_minutes(self, cursor: DuckDBPyConnection, now_ns: int) -> bool:
+        """Deletes a day of minute rows once all hours before are added up; those that were set aside, within bounds."""
+        until_ns = deleted_before_ns(self._retention_ns, now_ns)
+        left = sorted((start, site) for site, start in self.aside if start < until_ns)
+        closing = [(site, start) for start, site in left]
+        if any(start < until_ns for _, start in self._stale - self.aside.keys()):
+            return False
+        if closing:
+            tables.add_up_hours(cursor, closing, bounded=True)
+        minutes_from_ns = tables.delete_minutes(cursor, until_ns)
+        cursor.commit()
+        more = minutes_from_ns != self._minutes_from_ns or bool(closing)
+        self._minutes_from_ns = minutes_from_ns
+        self._stale -= set(closing)
+        self.retry(closing)
         return more
 
     def _adapt(self, spent_s: float) -> None:
@@ -90,4 +137,5 @@ class DuckHours:
             hours = self._upkeep.outdate(cursor, site, start_ns, end_ns)
             cursor.commit()
             self._upkeep.committed(hours)
+            self._upkeep.retry(hours)
         return len(hours)

@@ -19,6 +19,7 @@ from wire.marks import NO_MARKS, Marks, decode_marks, union
 Answer = Sequence[Mapping[str, Any]]
 """The results of the statements of one request, in order."""
 _CODES: Final[dict[str, Mapping[str, Any]]] = {"calendar": CLASS_BY_WORD, "state": STATE_BY_WORD}
+_MOST: Final = 2**63 - 1
 _TEXT: Final = ("machine", "shift", "product", "reason")
 
 
@@ -51,7 +52,7 @@ def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[
     times, where, sums = [], [], []
     for number, tags, values in series(answer):
         label = tuple(_value(name, tags.get(name, "")) for name in by)
-        matrix = np.array([[0 if value is None else value for value in row] for row in values], np.int64)
+        matrix = np.array([[_bounded(value) for value in row] for row in values], np.int64)
         starts = matrix[:, 0]
         if query.bucket == "all":
             starts = np.full(len(starts), query.start_ns, np.int64)
@@ -65,6 +66,11 @@ def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[
     if not times:
         return Sums(np.zeros(0, np.int64), [], np.zeros((0, width), np.int64))
     return _in_order(np.concatenate(times), np.concatenate(where), np.concatenate(sums), list(number_by_label))
+
+
+def _bounded(value: float | None) -> int:
+    """A number that fits into int64, whatever the server made of rows that no machine made."""
+    return 0 if value is None else int(min(max(value, -_MOST), _MOST))
 
 
 def _in_order(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> Sums:

@@ -1,10 +1,11 @@
 """Adds up hours: into the cache file when queries need them or ahead of time, and on the server before rows expire."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from center.contract.store import Query, RowBatch
+from center.contract.store import Query, RowBatch, StoreRefused
 from center.model.buckets import HOUR_NS
 from center.model.retention import DAY_NS, deleted_before_ns
 from center.stores.influxdb.codec import queries
@@ -25,6 +26,19 @@ _WARM_NS: Final = 400 * DAY_NS
 _TABLES: Final = (("facts", FACT_COLUMNS, index.FACT_TAGS), ("losses", LOSS_COLUMNS, index.LOSS_TAGS))
 
 
+@contextmanager
+def _setting_aside(aside: dict[tuple[str, int], str], site: str, now_ns: int) -> Iterator[None]:
+    """What one site's rows make impossible keeps no other site from being added up: it is told, and tried again when the
+    sites' turn comes again. Where the server is away, that holds for all.
+    """
+    for key in [key for key in aside if key[0] == site]:
+        del aside[key]
+    try:
+        yield
+    except (ValueError, OverflowError, LookupError, TypeError, StoreRefused) as error:
+        aside[site, now_ns // HOUR_NS * HOUR_NS] = f"{type(error).__name__}: {error}"[:200]
+
+
 class HourSums:
     """The sums of hours of one database. Any thread may use it. numbers: their versions on the server."""
 
@@ -37,6 +51,8 @@ class HourSums:
         self._adding = threading.Lock()
         self._rolled_up_ns = self._warmed_ns = 0
         self._sites_to_warm: list[str] = []
+        self._sites_to_roll_up: list[str] = []
+        self.aside: dict[tuple[str, int], str] = {}
 
     def deleted_before_ns(self) -> int:
         """Rows before this may be deleted already: sums replace them. 0 for none."""
@@ -105,10 +121,11 @@ class HourSums:
             self._sites_to_warm, self._warmed_ns = self._database.sites(), now_ns
         while self._sites_to_warm:
             site = self._sites_to_warm.pop()
-            self.numbers.complete(site)
-            if self._add_latest(Query(site, max(now_ns - _WARM_NS, 0), now_ns), now_ns - _SETTLES_NS):
-                self._sites_to_warm.insert(0, site)
-                return True
+            with _setting_aside(self.aside, site, now_ns):
+                self.numbers.complete(site)
+                if self._add_latest(Query(site, max(now_ns - _WARM_NS, 0), now_ns), now_ns - _SETTLES_NS):
+                    self._sites_to_warm.insert(0, site)
+                    return True
         return False
 
     def _add_latest(self, query: Query, ended_ns: int) -> bool:
@@ -122,12 +139,16 @@ class HourSums:
         """Writes the sums of some hours to the server, where rows are not kept for ever; True if there may be more."""
         if not self._retention_ns or now_ns < self._rolled_up_ns + _ROLLED_UP_EVERY_NS:
             return False
-        for site in self._database.sites():
-            self.numbers.complete(site)
-            hours, _ = self.numbers.read(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
-            for run in index.runs([hour for hour in hours if hour.touched != hour.rolled])[:1]:
-                self._write_sums(site, run)
-                return True
+        self._sites_to_roll_up = self._sites_to_roll_up or self._database.sites()
+        while self._sites_to_roll_up:
+            site = self._sites_to_roll_up.pop()  # one that fails is not the first again
+            with _setting_aside(self.aside, site, now_ns):
+                self.numbers.complete(site)
+                hours, _ = self.numbers.read(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
+                for run in index.runs([hour for hour in hours if hour.touched != hour.rolled])[:1]:
+                    self._write_sums(site, run)
+                    self._sites_to_roll_up.insert(0, site)
+                    return True
         self._rolled_up_ns = now_ns
         return False
 
