@@ -54,7 +54,8 @@ class Changes:
     """One step of the ledger.
 
     streams: new state of each stream touched; before: the state on which the step was planned, none for a new stream;
-    digests: of newly settled envelopes; owners: new or changed; released: ids of quarantine entries to remove because
+    digests: of newly settled envelopes; owners: new or changed; outdated: site bodies to remove, since they count no more (their
+    text does not matter); released: ids of quarantine entries to remove because
     their content is stored now; generation: "" leaves it unchanged.
     """
 
@@ -65,6 +66,7 @@ class Changes:
     quarantine: Sequence[QuarantinedPayload] = ()
     generation: str = ""
     released: Sequence[int] = ()
+    outdated: Sequence[SiteRow] = ()
     before: Mapping[StreamKey, StreamRecord] = field(default_factory=dict)
 
 

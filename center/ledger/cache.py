@@ -4,7 +4,9 @@ from typing import Final
 
 from center.contract.ledger import KEEP_DIGESTS, Changes, LedgerSnapshot
 from center.contract.streams import StreamKey, StreamRecord
-from center.model.sites import Sites
+from center.model.retention import AHEAD_NS
+from center.model.sites import SiteRow, Sites
+from center.model.times import MAX_NS
 from wire.bodies import Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
 
@@ -29,7 +31,7 @@ class LedgerCache:
         self.generation = snapshot.generation
         self.streams = dict(snapshot.streams)
         self.digests = {key: dict(by_seq) for key, by_seq in snapshot.digests.items()}
-        self.sites = Sites(snapshot.sites, snapshot.owners.values())
+        self.sites = Sites(_not_of_the_future(snapshot), snapshot.owners.values())
         keys: dict[tuple[str, str], list[StreamKey]] = {}
         for key in self.streams:
             keys.setdefault((key.site, key.gateway), []).append(key)
@@ -57,6 +59,14 @@ class LedgerCache:
                 self._keys.setdefault((key.site, key.gateway), []).append(key)
             self.streams[key] = state
         self.generation = changes.generation or self.generation
+
+
+def _not_of_the_future(snapshot: LedgerSnapshot) -> list[SiteRow]:
+    """The site bodies without those that were valid from later than tomorrow when they came, which earlier versions took:
+    nothing that came after them would ever count. No clock is asked, since every body came with an envelope.
+    """
+    last_ns = max((record.seen_ns for record in snapshot.streams.values()), default=0) or MAX_NS
+    return [row for row in snapshot.sites if row.valid_from_ns < last_ns + AHEAD_NS]
 
 
 def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:

@@ -68,6 +68,7 @@ class SqlLedger:
         statements.write_digests(connection, changes.digests)
         owners = statements.write_owners(connection, changes.owners, self._now_ns)
         statements.write_sites(connection, changes.sites, self._now_ns)
+        statements.delete_sites(connection, changes.outdated)
         statements.write_quarantine(connection, changes.quarantine)
         statements.delete_quarantined(connection, changes.released)
         generation = ""

@@ -244,6 +244,19 @@ def write_sites(connection: Connection, sites: Sequence[SiteRow], now_ns: Clock)
         connection.execute(insert(connection, t.SITES).on_conflict_do_nothing(), rows)
 
 
+def delete_sites(connection: Connection, sites: Iterable[SiteRow]) -> None:
+    """Deletes site bodies."""
+    for row in sites:
+        connection.execute(
+            delete(t.SITES).where(
+                t.SITES.c.site == row.site,
+                t.SITES.c.gateway == row.gateway,
+                t.SITES.c.config_hash == row.config_hash,
+                t.SITES.c.valid_from_ns == row.valid_from_ns,
+            )
+        )
+
+
 # quarantine
 
 

@@ -1,9 +1,11 @@
-"""Site bodies as gateways send them, validated and compiled: a revision of a site. Pure."""
+"""Site bodies as gateways send them, validated and compiled: a revision of a site. Which of a gateway's count. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -13,16 +15,63 @@ from wire.bodies import SiteBody, SiteShift
 from wire.envelope import Unsound
 
 _MAX_SHIFT_END_S: Final = 2 * 86_400
+MOST_REVISIONS: Final = 200
+"""Bodies of a gateway that are kept: what a site file has become in years. Older ones fold into the first that is kept."""
+MOST_OF_A_DAY: Final = 20
+"""Of these, such that are valid from one day (UTC) on."""
+_DAY_NS: Final = 86_400_000_000_000
+
+
+class RevisionKey(NamedTuple):
+    """Identity of a body among those of its gateway. config_hash: with `@` and when it was written, where the body says that
+    (`SiteBody.made_ns`).
+    """
+
+    valid_from_ns: int
+    config_hash: str
+
+    @property
+    def written_ns(self) -> int:
+        """When it was written, 0 if it does not say [ns UTC]."""
+        return int(self.config_hash.partition("@")[2] or 0)
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> RevisionKey: ...
+
+
+K = TypeVar("K", bound=_Keyed)
+
+
+def standing(items: Iterable[K]) -> list[K]:
+    """Those that count, by the time from which they are valid: without bodies that are replaced by one that was written
+    later and is valid from the same time or earlier, and without the oldest where there are too many.
+    """
+    ordered = sorted(items, key=attrgetter("key.valid_from_ns"))
+    written_ns = 0
+    out: list[K] = []
+    for _, valid in groupby(ordered, attrgetter("key.valid_from_ns")):
+        same = list(valid)
+        written_ns = max(written_ns, *(item.key.written_ns for item in same))
+        out += [item for item in same if (item.key.written_ns or item.key.valid_from_ns) >= written_ns]
+    days = [list(items)[-MOST_OF_A_DAY:] for _, items in groupby(out, lambda item: item.key.valid_from_ns // _DAY_NS)]
+    return [item for day in days for item in day][-MOST_REVISIONS:]
 
 
 @dataclass(frozen=True)
 class Revision:
     """One site body with its compiled calendars."""
 
-    valid_from_ns: int
+    key: RevisionKey
     body: SiteBody
     zone: ZoneInfo
     calendars: Mapping[str, Calendar]
+
+    @property
+    def valid_from_ns(self) -> int:
+        """From when on it is valid [ns UTC]."""
+        return self.key.valid_from_ns
 
     def calendar(self, machine: str) -> Calendar | None:
         """The machine's calendar; None if the body does not name the machine or has no such calendar."""
@@ -58,7 +107,8 @@ def compile_site(content: Any) -> Revision:
         raise Unsound(f"site: {error}") from error
     if not 0 <= body.valid_from_ns < 2**63:
         raise Unsound(f"site: valid_from_ns {body.valid_from_ns} is no time")
-    return Revision(body.valid_from_ns, body, zone, calendars)
+    suffix = f"@{body.made_ns}" if body.made_ns else ""  # the same file may become valid a second time
+    return Revision(RevisionKey(body.valid_from_ns, body.config_hash + suffix), body, zone, calendars)
 
 
 def _shift(calendar: str, shift: SiteShift) -> Shift:

@@ -5,13 +5,14 @@ with last month's calendar. The first body's calendar also counts before it, fro
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from center.model.site_revisions import Revision, compile_site
+from center.model.site_revisions import Revision, RevisionKey, compile_site, standing
 from oee.model.calendars import Calendar
 from wire.bodies import SiteBody, SiteMachine, SiteValue
+from wire.envelope import Unsound
 
 Segments = list[tuple[Calendar, int, int]]
 """Calendars with the time in which each was in force: start_ns, end_ns."""
@@ -52,21 +53,10 @@ class SiteRow:
     valid_from_ns: int
     body: str
 
-
-def _effective(ordered: Sequence[Revision]) -> list[Revision]:
-    """The revisions without those replaced by one that was made later and is valid from the same time or earlier."""
-
-    def made_ns(item: Revision) -> int:
-        return item.body.made_ns or item.valid_from_ns
-
-    return [
-        item
-        for item in ordered
-        if not any(
-            other.valid_from_ns <= item.valid_from_ns and made_ns(other) > made_ns(item) and other.body.made_ns
-            for other in ordered
-        )
-    ]
+    @property
+    def key(self) -> RevisionKey:
+        """Its identity among those of its gateway."""
+        return RevisionKey(self.valid_from_ns, self.config_hash)
 
 
 class Sites:
@@ -75,25 +65,36 @@ class Sites:
     def __init__(self, rows: Iterable[SiteRow] = (), owners: Iterable[Owner] = ()) -> None:
         self._revisions: dict[str, dict[str, tuple[Revision, ...]]] = {}
         self._owners: dict[str, dict[str, Owner]] = {}
+        self.refused: dict[tuple[str, str], str] = {}
+        """Of gateways with a stored body that is not accepted any more (by an earlier version it was): why."""
         self.learn(rows, owners)
 
     def learn(self, rows: Iterable[SiteRow], owners: Iterable[Owner]) -> None:
-        """Adds site bodies and owners."""
+        """Adds site bodies and owners. A body costs the same whether it is the first of its gateway or the thousandth."""
+        new: dict[tuple[str, str], dict[RevisionKey, SiteRow]] = {}
         for row in rows:
-            earlier = self.revisions(row.site, row.gateway)
-            if any(
-                (item.valid_from_ns, item.body.config_hash) == (row.valid_from_ns, row.config_hash) for item in earlier
-            ):
-                continue
-            new = compile_site(json.loads(row.body))
-            ordered = _effective(sorted((*earlier, new), key=lambda item: item.valid_from_ns))
-            of_site = self._revisions.get(row.site, {}) | {row.gateway: tuple(ordered)}
-            self._revisions = self._revisions | {row.site: of_site}
+            new.setdefault((row.site, row.gateway), {})[row.key] = row
+        learnt: dict[str, dict[str, tuple[Revision, ...]]] = {}
+        for (site, gateway), by_key in new.items():
+            learnt.setdefault(site, {})[gateway] = self._with(site, gateway, by_key)
+        self._revisions = self._revisions | {
+            site: self._revisions.get(site, {}) | of_site for site, of_site in learnt.items()
+        }
         added: dict[str, dict[str, Owner]] = {}
         for owner in owners:
             added.setdefault(owner.site, {})[owner.machine] = owner
         if added:
             self._owners = self._owners | {site: self._owners.get(site, {}) | new for site, new in added.items()}
+
+    def _with(self, site: str, gateway: str, new: Mapping[RevisionKey, SiteRow]) -> tuple[Revision, ...]:
+        """The gateway's revisions with the new ones."""
+        out: list[Revision] = []
+        for item in standing({**new, **{item.key: item for item in self.revisions(site, gateway)}}.values()):
+            try:
+                out.append(item if isinstance(item, Revision) else compile_site(json.loads(item.body)))
+            except Unsound as error:
+                self.refused[site, gateway] = str(error)
+        return tuple(out)
 
     def owner(self, site: str, machine: str) -> Owner | None:
         """The owner of a machine, None if it has none."""

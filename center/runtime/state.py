@@ -90,7 +90,11 @@ def center_state(
     if isinstance(store, KeepsMarks):
         snapshot = _lower_to_store(snapshot, store, used)
     cache = LedgerCache(snapshot, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
-    return CenterState(store, used, cache, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
+    center = CenterState(store, used, cache, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
+    for (site, gateway), why in cache.sites.refused.items():
+        center.health.count("site_bodies_refused")
+        center.health.set_condition("sites", f"a stored site body of gateway {gateway} of {site} is left out: {why}")
+    return center
 
 
 def _store_first(store: Store, ledger: Ledger) -> Commit:

@@ -4,7 +4,7 @@ Each function raises `Unsound` for content that is not accepted; the envelope is
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from center.ingest.planning.validate import (
     plausible_values,
 )
 from center.ledger.cache import LedgerCache
-from center.model.site_revisions import Revision, compile_site
+from center.model.site_revisions import compile_site, standing
 from center.model.sites import FORGOTTEN_NS, Owner, SiteRow
 from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from oee.model.limits import MOST_MACHINES
@@ -183,18 +183,18 @@ def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) ->
     if not is_text(text):
         raise Unsound("site: a text holds half a character")
     _claim(cache, plan, where, new.body.machines)
-    earlier = [item for item in _revisions(cache, plan, where) if item.valid_from_ns <= new.valid_from_ns]
-    if earlier and earlier[-1].body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
+    earlier = plan.revisions.get((where.site, where.gateway)) or cache.sites.revisions(where.site, where.gateway)
+    in_force = next((item for item in reversed(earlier) if item.valid_from_ns <= new.valid_from_ns), None)
+    if in_force and in_force.body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
         return
-    suffix = f"@{new.body.made_ns}" if new.body.made_ns else ""  # the same file may become valid a second time
-    plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash + suffix, new.valid_from_ns, text))
-
-
-def _revisions(cache: LedgerCache, plan: IngestPlan, where: Topic) -> Sequence[Revision]:
-    """The gateway's site bodies, stored and planned, by the time from which they are valid."""
-    planned = [row for row in plan.sites if (row.site, row.gateway) == (where.site, where.gateway)]
-    revisions = [
-        *cache.sites.revisions(where.site, where.gateway),
-        *(compile_site(json.loads(row.body)) for row in planned),
-    ]
-    return sorted(revisions, key=lambda item: item.valid_from_ns)
+    if any(item.key == new.key for item in earlier):
+        return
+    after = standing((*earlier, new))
+    plan.revisions[where.site, where.gateway] = after
+    plan.sites[where.site, where.gateway, new.key] = SiteRow(
+        where.site, where.gateway, new.key.config_hash, new.valid_from_ns, text
+    )
+    left = {item.key for item in after}
+    for item in (*earlier, new):
+        if item.key not in left:
+            plan.outdate(where, item.key)

@@ -8,6 +8,7 @@ from center.contract.ledger import Changes, QuarantinedPayload
 from center.contract.store import RowBatch
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.retention import ALWAYS, OpenTimes
+from center.model.site_revisions import Revision, RevisionKey
 from center.model.sites import Owner, SiteRow
 from wire.topics import Topic, topic
 
@@ -28,7 +29,8 @@ class IngestPlan:
 
     times: of which rows are accepted; before: the records on which the plan is
     based; heard: gateways that are owed a receipt; newer: gateways that sent an envelope of a later version; disputed: for each stream with a conflict the seq and the digest that
-    was settled first; unsure: digests of envelopes taken as repeated although this process does not know the digest
+    was settled first; outdated: site bodies that count no more, without their text; revisions: by site and gateway those that
+    count then; unsure: digests of envelopes taken as repeated although this process does not know the digest
     that was settled.
     """
 
@@ -38,7 +40,9 @@ class IngestPlan:
     streams: dict[StreamKey, StreamRecord] = field(default_factory=dict)
     digests: dict[tuple[StreamKey, int], bytes] = field(default_factory=dict)
     owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
-    sites: list[SiteRow] = field(default_factory=list)
+    sites: dict[tuple[str, str, RevisionKey], SiteRow] = field(default_factory=dict)
+    outdated: list[SiteRow] = field(default_factory=list)
+    revisions: dict[tuple[str, str], list[Revision]] = field(default_factory=dict)
     quarantine: list[QuarantinedPayload] = field(default_factory=list)
     heard: set[tuple[str, str]] = field(default_factory=set)
     newer: set[tuple[str, str]] = field(default_factory=set)
@@ -54,11 +58,17 @@ class IngestPlan:
             self.streams,
             self.digests,
             list(self.owners.values()),
-            self.sites,
+            list(self.sites.values()),
             self.quarantine,
+            outdated=self.outdated,
             released=self.released,
             before=self.before,
         )
+
+    def outdate(self, where: Topic, key: RevisionKey) -> None:
+        """A site body counts no more: planned in this run it is not stored, stored earlier it is removed."""
+        if self.sites.pop((where.site, where.gateway, key), None) is None:
+            self.outdated.append(SiteRow(where.site, where.gateway, key.config_hash, key.valid_from_ns, ""))
 
     def add_to_quarantine(self, message: EnvelopeMessage, now_ns: int, reason: str, stream: str = "") -> None:
         """Quarantines a message: completely if its seq in this stream is settled, else its first `KEEP_UNSOUND_BYTES`."""

@@ -113,6 +113,11 @@ def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:
         columns = {name: object_column([getattr(row, name) for row in changes.sites]) for name in names}
         columns["valid_from_ns"] = np.array([row.valid_from_ns for row in changes.sites], np.int64)
         insert_new(cursor, "sites", columns, ("site", "gateway", "config_hash", "valid_from_ns"))
+    if changes.outdated:
+        cursor.executemany(
+            "DELETE FROM sites WHERE site = ? AND gateway = ? AND config_hash = ? AND valid_from_ns = ?",
+            [[row.site, row.gateway, row.config_hash, row.valid_from_ns] for row in changes.outdated],
+        )
     if changes.quarantine:
         _quarantine(cursor, changes.quarantine)
     if changes.released:
