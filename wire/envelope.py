@@ -33,9 +33,14 @@ VERSION: Final = 1
 _HEAD: Final = struct.Struct(">2sBB8sQq")
 _DIGEST_BYTES: Final = 20
 HEADER_BYTES: Final = _HEAD.size + _DIGEST_BYTES
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # decompressed: a bound against a crafted or damaged payload
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+"""Of a body, unpacked: four times the largest that an agent makes, a site of twenty thousand process values."""
+MAX_ITEMS: Final = 500_000
+"""Of a body: commas and opening brackets, which is more than it has numbers, texts, lists and mappings. Python needs up to 100
+bytes for each; 8 MiB of empty lists would take 200 MB."""
 _COMPRESS_FROM_BYTES: Final = 200
-_MOST_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+MAX_MESSAGE_BYTES: Final = 512 * 1024
+"""Of a `live` or `status`, unpacked: two thousand machines take some 300 kB."""
 
 
 class Unsound(ValueError):
@@ -100,19 +105,17 @@ def open_envelope(data: bytes) -> Envelope:
 def decode_content(envelope: Envelope) -> Any:
     """The JSON inside.
 
-    Raises `Unsound` if the codec is unknown, the body does not decompress or is not JSON.
+    Raises `Unsound` if the codec is unknown, the body does not decompress, is too large or is not JSON.
     """
     body = envelope.body
     if envelope.codec == 1:
-        inflater = zlib.decompressobj()
-        try:
-            body = inflater.decompress(body, MAX_BODY_BYTES)
-        except zlib.error as error:
-            raise Unsound(f"body does not decompress: {error}") from error
-        if inflater.unconsumed_tail:
-            raise Unsound(f"body is larger than {MAX_BODY_BYTES} bytes")
+        body = _inflated(body, MAX_BODY_BYTES, "body does not decompress")
     elif envelope.codec != 0:
         raise Unsound(f"codec {envelope.codec}; this program reads 0 and 1")
+    if len(body) > MAX_BODY_BYTES:
+        raise Unsound(f"body is larger than {MAX_BODY_BYTES} bytes")
+    if (items := sum(map(body.count, (b",", b"[", b"{")))) > MAX_ITEMS:
+        raise Unsound(f"body has {items} items; at most {MAX_ITEMS} are read")
     try:
         return json.loads(body)
     except ValueError as error:
@@ -127,13 +130,15 @@ def pack_message(body: BaseModel) -> bytes:
 
 def unpack_message(payload: bytes) -> bytes:
     """The JSON in the payload of a `live` or `status` message. Raises `Unsound`."""
-    if payload[:1] == b"{":
-        return payload
-    inflater = zlib.decompressobj()
-    try:
-        text = inflater.decompress(payload, _MOST_MESSAGE_BYTES)
-    except zlib.error as error:
-        raise Unsound(f"neither JSON nor zlib: {error}") from error
-    if inflater.unconsumed_tail:
-        raise Unsound(f"larger than {_MOST_MESSAGE_BYTES} bytes")
+    text = payload if payload[:1] == b"{" else _inflated(payload, MAX_MESSAGE_BYTES, "neither JSON nor zlib")
+    if len(text) > MAX_MESSAGE_BYTES:
+        raise Unsound(f"larger than {MAX_MESSAGE_BYTES} bytes")
     return text
+
+
+def _inflated(packed: bytes, most_bytes: int, trouble: str) -> bytes:
+    """At most one byte more than `most_bytes`, however much there is."""
+    try:
+        return zlib.decompressobj().decompress(packed, most_bytes + 1)
+    except zlib.error as error:
+        raise Unsound(f"{trouble}: {error}") from error

@@ -114,12 +114,22 @@ class Ingest:
                 self._gateway_state.record_newer(*newer)
             self._health.count("ignored")
             self._session.acknowledge(message)
+        elif message.kept and where.kind in ENVELOPED:
+            self._refuse_kept(message)
         elif where.kind in ENVELOPED or (where.kind in _STATE and self._gateway_state.record(message, where)):
             if not self._queued.put(message):
                 self._health.count("let_go")
                 self._session.acknowledge(message)
         elif where.kind in _STATE:
             self._session.acknowledge(message)
+
+    def _refuse_kept(self, message: Arrived) -> None:
+        """No gateway has the broker keep an envelope: it would come again at each start of the center, and is in its outbox
+        until it is receipted.
+        """
+        self._health.count("retained_refused")
+        self._health.set_note("last_retained", f"{message.topic}: the broker keeps this envelope; delete it there")
+        self._session.acknowledge(message)
 
     # the worker's thread
 

@@ -89,7 +89,9 @@ class Sites:
     def _with(self, site: str, gateway: str, new: Mapping[RevisionKey, SiteRow]) -> tuple[Revision, ...]:
         """The gateway's revisions with the new ones."""
         out: list[Revision] = []
-        for item in standing({**new, **{item.key: item for item in self.revisions(site, gateway)}}.values()):
+        items: dict[RevisionKey, SiteRow | Revision] = {**new}
+        items |= {item.key: item for item in self.revisions(site, gateway)}
+        for item in standing(items.values()):
             try:
                 out.append(item if isinstance(item, Revision) else compile_site(json.loads(item.body)))
             except Unsound as error:

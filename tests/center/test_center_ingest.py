@@ -377,3 +377,16 @@ def test_stopping_settles_what_has_arrived(on_mosquitto, gateways):
     stored = sum(on_mosquitto.pieces().values()) // 10
     assert stored == sum(state.stored for state in marks.values())
     eventually(lambda: gateway.mark() == stored)
+
+
+def test_an_envelope_that_the_broker_kept_is_not_taken(on_mosquitto, gateways):
+    """It would come again at each start of the center."""
+    gateway = gateways(on_mosquitto.port)
+    on_mosquitto.stop()
+    gateway.send(envelope(1, running(T, 1)), retain=True)
+    on_mosquitto.start()
+    eventually(lambda: on_mosquitto.center.health.counts().get("retained_refused") == 1)
+    gateway.send(envelope(2, running(T, 1)))
+    eventually(lambda: gateway.receipts and gateway.receipts[-1].streams.get(STREAM))
+    assert gateway.receipts[-1].streams[STREAM].beyond == [(2, 2)]
+    assert on_mosquitto.pieces() == {"press-1": 10}

@@ -39,7 +39,9 @@ def test_a_time_that_no_page_could_show_is_refused(t_ns):
             Live.model_validate(body)
 
 
-@pytest.mark.parametrize("payload", [b"", b"noise", zlib.compress(b"{}")[:-5], zlib.compress(bytes(5_000_000))])
+@pytest.mark.parametrize(
+    "payload", [b"", b"noise", zlib.compress(b"{}")[:-5], zlib.compress(bytes(5_000_000)), b"{" + b" " * 600_000]
+)
 def test_what_is_neither_is_refused(payload):
     with pytest.raises((Unsound, ValueError)):
         Live.model_validate_json(unpack_message(payload))
