@@ -5,8 +5,9 @@ with last month's calendar. The first body's calendar also counts before it, fro
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from center.model.site_revisions import Revision, RevisionKey, compile_site, standing
@@ -59,6 +60,21 @@ class SiteRow:
         return RevisionKey(self.valid_from_ns, self.config_hash)
 
 
+def _with_new(
+    known: Sequence[Revision], new: Mapping[RevisionKey, SiteRow], refuse: Callable[[str], None]
+) -> tuple[Revision, ...]:
+    """A gateway's revisions with the new ones. refuse: told why one is left out."""
+    out: list[Revision] = []
+    items: dict[RevisionKey, SiteRow | Revision] = {**new}
+    items |= {item.key: item for item in known}
+    for item in standing(items.values()):
+        try:
+            out.append(item if isinstance(item, Revision) else compile_site(json.loads(item.body)))
+        except Unsound as error:
+            refuse(str(error))
+    return tuple(out)
+
+
 class Sites:
     """All sites. Changed by ingest alone, read by any thread: what is returned is replaced, never changed."""
 
@@ -76,7 +92,8 @@ class Sites:
             new.setdefault((row.site, row.gateway), {})[row.key] = row
         learnt: dict[str, dict[str, tuple[Revision, ...]]] = {}
         for (site, gateway), by_key in new.items():
-            learnt.setdefault(site, {})[gateway] = self._with(site, gateway, by_key)
+            refuse = partial(self.refused.__setitem__, (site, gateway))
+            learnt.setdefault(site, {})[gateway] = _with_new(self.revisions(site, gateway), by_key, refuse)
         self._revisions = self._revisions | {
             site: self._revisions.get(site, {}) | of_site for site, of_site in learnt.items()
         }
@@ -85,18 +102,6 @@ class Sites:
             added.setdefault(owner.site, {})[owner.machine] = owner
         if added:
             self._owners = self._owners | {site: self._owners.get(site, {}) | new for site, new in added.items()}
-
-    def _with(self, site: str, gateway: str, new: Mapping[RevisionKey, SiteRow]) -> tuple[Revision, ...]:
-        """The gateway's revisions with the new ones."""
-        out: list[Revision] = []
-        items: dict[RevisionKey, SiteRow | Revision] = {**new}
-        items |= {item.key: item for item in self.revisions(site, gateway)}
-        for item in standing(items.values()):
-            try:
-                out.append(item if isinstance(item, Revision) else compile_site(json.loads(item.body)))
-            except Unsound as error:
-                self.refused[site, gateway] = str(error)
-        return tuple(out)
 
     def owner(self, site: str, machine: str) -> Owner | None:
         """The owner of a machine, None if it has none."""
