@@ -3,6 +3,7 @@
 Loading reports everything that is wrong at once, with its place; compiling turns a site into the core's machines.
 """
 
+from config.budget import BudgetModel
 from config.center import CenterFile, ConnectionsModel
 from config.compile.compile import compile_calendar, compile_site
 from config.compile.describe import config_hash, describe, description, values_of
@@ -23,6 +24,7 @@ from config.yaml.outside import TAKEN, root_path_of
 
 __all__ = [
     "TAKEN",
+    "BudgetModel",
     "CenterFile",
     "Complaint",
     "ConnectionsModel",

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from config.alerts import AlertsModel
+from config.budget import BudgetModel
 from config.mail import MailModel, ReportMailModel
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict, is_loopback
 from config.yaml.complaints import InvalidValue
@@ -139,6 +140,12 @@ class CenterFile(BrokerLink):
         description="SQL database of accounts and, with PostgreSQL, of the delivery ledger; without it, a SQLite file "
         "beside the store's.",
         examples=["postgresql://nhip@db.example.vn/nhip?passfile=/etc/nhip/pgpass"],
+    )
+
+    budget: BudgetModel = Field(
+        BudgetModel(),
+        description="What the center takes of one gateway; beyond it the gateway waits.",
+        examples=["{messages_per_minute: 3000, quarantine_mb: 512}"],
     )
 
     enrolment: Enrolment | None = Field(

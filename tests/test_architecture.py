@@ -117,8 +117,9 @@ ARROWS = {
         templates/ -> site/ devices/ yaml/
         site/      -> devices/ yaml/
         bundle     -> yaml/
-        center     -> alerts mail yaml/
+        center     -> alerts budget mail yaml/
         alerts     -> mail yaml/
+        budget     -> yaml/
         mail       -> yaml/
         devices/   -> yaml/
         yaml/

@@ -103,10 +103,12 @@ def open_envelope(data: bytes) -> Envelope:
 
 
 def decode_content(envelope: Envelope) -> Any:
-    """The JSON inside.
+    """The JSON inside. Raises `Unsound` as `unpack_body` and `read_body`."""
+    return read_body(unpack_body(envelope))
 
-    Raises `Unsound` if the codec is unknown, the body does not decompress, is too large or is not JSON.
-    """
+
+def unpack_body(envelope: Envelope) -> bytes:
+    """The JSON text inside. Raises `Unsound` if the codec is unknown, or the body does not decompress or is too large."""
     body = envelope.body
     if envelope.codec == 1:
         body = _inflated(body, MAX_BODY_BYTES, "body does not decompress")
@@ -114,6 +116,11 @@ def decode_content(envelope: Envelope) -> Any:
         raise Unsound(f"codec {envelope.codec}; this program reads 0 and 1")
     if len(body) > MAX_BODY_BYTES:
         raise Unsound(f"body is larger than {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def read_body(body: bytes) -> Any:
+    """The content of a JSON text. Raises `Unsound` if it is none, or has too many items."""
     if (items := sum(map(body.count, (b",", b"[", b"{")))) > MAX_ITEMS:
         raise Unsound(f"body has {items} items; at most {MAX_ITEMS} are read")
     try:

@@ -18,14 +18,16 @@ KEEP_DIGESTS: Final = 1024
 """Digests kept of each stream: at one envelope every 10 s, those of the last three hours."""
 KEEP_UNSETTLED: Final = 10_000
 """Quarantined payloads without a sound header that are kept: anybody with an account at the broker can make these."""
+KEEP_UNSETTLED_OF_ONE: Final = 200
+"""The same of one gateway: enough to see what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class QuarantinedPayload:
     """A payload that was not understood or failed validation.
 
-    settled: its header was sound and has been receipted, so this may be the only copy left, and it is kept for ever;
-    of the others at most `KEEP_UNSETTLED` are kept. stream: of a sound header, else "".
+    settled: its header was sound and has been receipted, so this may be the only copy left, and it is kept until its gateway's
+    share of the quarantine is used up; of the others at most `KEEP_UNSETTLED_OF_ONE` and `KEEP_UNSETTLED` are kept. stream: of a sound header, else "".
     """
 
     at_ns: int
@@ -105,6 +107,12 @@ class Ledger(Protocol):
         """The ids of a stream's quarantined payloads that are settled, the oldest first."""
         ...
 
+    def prune(self, site: str, gateway: str, most_bytes: int) -> tuple[int, int]:
+        """Deletes the gateway's oldest quarantined payloads until at most so many bytes are left. Returns how many are left
+        [bytes], and how many payloads were deleted. Raises `StoreUnavailable`.
+        """
+        ...
+
     def payload(self, number: int) -> QuarantinedPayload | None:
         """One quarantine entry with its content, None if there is none of that id."""
         ...
@@ -178,6 +186,35 @@ def outdated_digests(settled: Iterable[tuple[StreamKey, int]]) -> dict[StreamKey
     envelopes, since a deletion costs more than keeping a few digests.
     """
     return {key: seq - KEEP_DIGESTS for key, seq in settled if seq % KEEP_DIGESTS == 0 and seq > KEEP_DIGESTS}
+
+
+def with_room(entries: Sequence[QuarantinedPayload], count: Callable[[str], int]) -> list[QuarantinedPayload]:
+    """The entries that are kept. count: how many unsettled payloads there are on topics that begin so."""
+    room = {"": KEEP_UNSETTLED - count("")} if any(not entry.settled for entry in entries) else {}
+    kept = []
+    for entry in entries:
+        if not entry.settled:
+            whose = entry.topic.rpartition("/")[0] + "/"
+            if whose not in room:
+                room[whose] = KEEP_UNSETTLED_OF_ONE - count(whose)
+            if min(room[""], room[whose]) <= 0:
+                continue
+            room[""], room[whose] = room[""] - 1, room[whose] - 1
+        kept.append(entry)
+    return kept
+
+
+def surplus(sizes: Sequence[tuple[int, int]], most_bytes: int) -> tuple[int, list[int]]:
+    """How many bytes are left, and the ids of the oldest payloads that are too many. sizes: id and size [bytes] of each, the
+    oldest first.
+    """
+    left, gone = sum(size for _, size in sizes), []
+    for number, size in sizes:
+        if left <= most_bytes:
+            break
+        gone.append(number)
+        left -= size
+    return left, gone
 
 
 def new_generation() -> str:

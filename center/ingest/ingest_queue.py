@@ -1,8 +1,8 @@
-"""Bounded queue between the MQTT session's thread and the ingest worker: messages, jobs and wake-ups."""
+"""Bounded and fair queue between the MQTT session's thread and the ingest worker: messages, jobs and wake-ups."""
 
-import queue
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -44,66 +44,96 @@ class QueueBatch:
 
 
 class IngestQueue:
-    """Any thread may put; the worker's thread alone takes."""
+    """Any thread may put; the worker's thread alone takes. Gateways take turns, and where there is no room the one that waits
+    with the most gives way.
+    """
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[Arrived | Job | None] = queue.Queue(MAX_MESSAGES)
-        self._bytes = 0
-        self._bytes_lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: dict[str, deque[Arrived]] = {}
+        """By gateway, in the order of turns."""
+        self._bytes: Counter[str] = Counter()
+        self._jobs: deque[Job] = deque()
+        self._woken = False
 
-    def put(self, message: Arrived) -> bool:
-        """Queues a message; False if there is no room for it."""
-        with self._bytes_lock:
-            fits = not self._bytes or self._bytes + len(message.payload) <= MAX_BYTES
-            if fits:
-                self._bytes += len(message.payload)
-        if fits and not self._offer(message):
-            self._release(message)
-            return False
-        return fits
+    def put(self, message: Arrived) -> list[Arrived]:
+        """Queues a message. Returns those for which there is no room: this one, or others that had been queued."""
+        whose = _gateway(message)
+        let_go: list[Arrived] = []
+        with self._changed:
+            while over := self._over(len(message.payload)):
+                most = max(over, key=over.__getitem__)
+                if over[most] <= over[whose]:
+                    return [*let_go, message]
+                let_go.append(self._remove(most, last=True))
+            self._waiting.setdefault(whose, deque()).append(message)
+            self._bytes[whose] += len(message.payload)
+            self._changed.notify()
+        return let_go
 
     def put_job(self, job: Job) -> bool:
         """Queues a job; False if there is no room for it."""
-        return self._offer(job)
+        with self._changed:
+            if len(self._jobs) >= MAX_MESSAGES:
+                return False
+            self._jobs.append(job)
+            self._changed.notify()
+        return True
 
     def wake(self) -> None:
-        """Ends the worker's wait; without effect if the queue is full, since then it does not wait."""
-        self._offer(None)
+        """Ends the worker's wait."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
 
     def empty(self) -> bool:
         """Whether nothing is queued."""
-        return self._queue.empty()
+        with self._changed:
+            return not self._filled()
 
     def take(self, wait_s: float | None, stopping: threading.Event) -> QueueBatch:
         """What arrives within `BATCH_S` of the first item, up to the first longer pause. wait_s: for the first item,
         None for ever.
         """
-        try:
-            items = [self._queue.get(timeout=wait_s)]
-        except queue.Empty:
-            return QueueBatch()
-        until_s = time.monotonic() + BATCH_S
-        while len(items) < BATCH_MESSAGES and (left_s := until_s - time.monotonic()) > 0:
-            try:
-                items.append(self._queue.get(timeout=0 if stopping.is_set() else min(left_s, BATCH_PAUSE_S)))
-            except queue.Empty:
-                break
-        batch = QueueBatch(woken=any(item is None for item in items))
-        for item in items:
-            if isinstance(item, Job):
-                batch.jobs.append(item)
-            elif item is not None:
-                self._release(item)
-                batch.messages.append(item)
-        return batch
+        messages: list[Arrived] = []
+        jobs: list[Job] = []
+        with self._changed:
+            self._changed.wait_for(self._filled, wait_s)
+            until_s, woken = time.monotonic() + BATCH_S, False
+            while self._filled():
+                woken, self._woken = woken or self._woken, False
+                jobs += self._jobs
+                self._jobs.clear()
+                while self._waiting and len(messages) < BATCH_MESSAGES:
+                    messages.append(self._remove(next(iter(self._waiting))))
+                left_s = until_s - time.monotonic()
+                if stopping.is_set() or len(messages) >= BATCH_MESSAGES or left_s <= 0:
+                    break
+                self._changed.wait_for(self._filled, min(left_s, BATCH_PAUSE_S))
+        return QueueBatch(messages, jobs, woken)
 
-    def _offer(self, item: Arrived | Job | None) -> bool:
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
-            return False
-        return True
+    def _filled(self) -> bool:
+        return bool(self._waiting or self._jobs or self._woken)
 
-    def _release(self, message: Arrived) -> None:
-        with self._bytes_lock:
-            self._bytes -= len(message.payload)
+    def _over(self, more_bytes: int) -> Counter[str]:
+        """By gateway how much waits, of that of which there is no room for one more; empty where there is room."""
+        if sum(map(len, self._waiting.values())) >= MAX_MESSAGES:
+            return Counter({whose: len(items) for whose, items in self._waiting.items()})
+        return self._bytes if self._waiting and self._bytes.total() + more_bytes > MAX_BYTES else Counter()
+
+    def _remove(self, whose: str, *, last: bool = False) -> Arrived:
+        """Removes the gateway's first message, after which it is the others' turn; or its last one."""
+        items = self._waiting[whose]
+        message = items.pop() if last else items.popleft()
+        self._bytes[whose] -= len(message.payload)
+        if not last or not items:
+            del self._waiting[whose]
+        if not items:
+            del self._bytes[whose]
+        elif not last:
+            self._waiting[whose] = items
+        return message
+
+
+def _gateway(message: Arrived) -> str:
+    return message.topic.rpartition("/")[0]

@@ -1,5 +1,6 @@
 """Settles envelopes: plans, commits to store and ledger, adopts the result, then sends receipts."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,12 +15,22 @@ from center.ingest.retry import StoreRetry
 from center.model.sites import FORGOTTEN_NS, retired_since
 from center.runtime.state import CenterState
 from wire.envelope import Unsound
+from wire.topics import parse
 
 _FORGET_EVERY_NS: Final = 3_600_000_000_000
 
 
 class StillNamed(Exception):
     """A machine that its gateway's site file names is not deleted: its gateway goes on to send it."""
+
+
+def _quarantined(plan: IngestPlan) -> dict[tuple[str, str], list[int]]:
+    """By site and gateway the sizes of what goes to quarantine [bytes]."""
+    out: dict[tuple[str, str], list[int]] = {}
+    for entry in plan.quarantine:
+        if where := parse(entry.topic):
+            out.setdefault((where.site, where.gateway), []).append(len(entry.payload))
+    return out
 
 
 class Settler:
@@ -122,6 +133,19 @@ class Settler:
             health.count("fact_rows", rows)
         if rows := sum(len(batch.values) for batch in plan.batches):
             health.count("value_rows", rows)
+        self._charge(plan)
+
+    def _charge(self, plan: IngestPlan) -> None:
+        """What became of the messages, to the accounts of their gateways."""
+        budgets, now_s = self._center.budgets, time.monotonic()
+        for (site, gateway), size in plan.unpacked.items():
+            budgets.charge_unpacked(site, gateway, size, now_s)
+        for (site, gateway), sizes in _quarantined(plan).items():
+            if not budgets.quarantined(site, gateway, sizes, now_s):
+                continue
+            left, deleted = self._center.ledger.prune(site, gateway, budgets.limits.quarantine_bytes)
+            budgets.found_in_quarantine(site, gateway, left, now_s)
+            self._center.health.count("quarantine_pruned", deleted)
 
     def _forget_old_values(self, plan: IngestPlan) -> None:
         """Deletes expired process values once an hour: when values arrive, or always if none are to be kept."""

@@ -2,11 +2,12 @@
 
 Two threads. The MQTT session's thread sorts messages into a bounded queue, and records `live` and `status`, which need
 no store. The worker settles. While the store is unavailable, the worker keeps what it has, unacknowledged, and retries;
-the broker holds back the rest. Messages that do not fit into the queue are discarded: gateways send them again, since
-they were not receipted. Manual imports and replays of quarantined payloads are jobs of the worker.
+the broker holds back the rest. Messages that do not fit into the queue, or into their gateway's budget, are discarded:
+gateways send them again, since they were not receipted. Manual imports and replays of quarantined payloads are jobs of the worker.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final, TypeVar
@@ -23,7 +24,7 @@ from center.ingest.retry import StoreRetry
 from center.ingest.settle import Settler
 from center.runtime.state import CenterState
 from wire.bodies import Status
-from wire.topics import ENVELOPED, parse, parse_next
+from wire.topics import ENVELOPED, Topic, parse, parse_next
 
 T = TypeVar("T")
 _STATE: Final = ("live", "status")
@@ -45,6 +46,7 @@ class Ingest:
         unavailable store until `stop`, otherwise raise `StoreUnavailable` from `deliver` and the settler at once.
         """
         kinds = {*subscriptions.shared, *subscriptions.plain} if subscriptions else {*ENVELOPED}
+        self._budgets = center.budgets
         self._health, self._settles = center.health, bool(kinds & {*ENVELOPED})
         self._queued, self._stopping = IngestQueue(), threading.Event()
         self._retry = StoreRetry(center.health, self._stopping, patient=patient)
@@ -114,22 +116,29 @@ class Ingest:
                 self._gateway_state.record_newer(*newer)
             self._health.count("ignored")
             self._session.acknowledge(message)
-        elif message.kept and where.kind in ENVELOPED:
-            self._refuse_kept(message)
+        elif refusal := self._refusal(message, where):
+            self._health.count(refusal)
+            self._session.acknowledge(message)
         elif where.kind in ENVELOPED or (where.kind in _STATE and self._gateway_state.record(message, where)):
-            if not self._queued.put(message):
+            for let_go in self._queued.put(message):
                 self._health.count("let_go")
-                self._session.acknowledge(message)
+                self._session.acknowledge(let_go)
         elif where.kind in _STATE:
             self._session.acknowledge(message)
 
-    def _refuse_kept(self, message: Arrived) -> None:
-        """No gateway has the broker keep an envelope: it would come again at each start of the center, and is in its outbox
-        until it is receipted.
+    def _refusal(self, message: Arrived, where: Topic) -> str:
+        """Why a message is not even queued, as the counter is called; "" if it is.
+
+        No gateway has the broker keep an envelope: it would come again at each start of the center, and is in the gateway's
+        outbox until it is receipted. What is beyond the gateway's budget it sends again.
         """
-        self._health.count("retained_refused")
-        self._health.set_note("last_retained", f"{message.topic}: the broker keeps this envelope; delete it there")
-        self._session.acknowledge(message)
+        if message.kept and where.kind in ENVELOPED:
+            self._health.set_note("last_retained", f"{message.topic}: the broker keeps this envelope; delete it there")
+            return "retained_refused"
+        is_site_body = where.kind == "site"
+        size = len(message.payload)
+        admitted = self._budgets.admits(where.site, where.gateway, size, time.monotonic(), is_site_body=is_site_body)
+        return "" if admitted else "held_back"
 
     # the worker's thread
 

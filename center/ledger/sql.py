@@ -7,6 +7,7 @@ only for milliseconds for a row. What others did comes back from `commit`, `reco
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -26,6 +27,11 @@ _SKEW_NS: Final = 60_000_000_000
 """How far apart the clocks of two processes may be, plus the longest transaction."""
 
 
+def _prune(engine: Engine, site: str, gateway: str, most_bytes: int) -> tuple[int, int]:
+    with writing(engine) as connection:
+        return statements.prune_quarantine(connection, topics_of(site, gateway), most_bytes)
+
+
 class SqlLedger:
     """A `SharedLedger`. Any thread may call it."""
 
@@ -33,6 +39,7 @@ class SqlLedger:
         """Raises `Misconfigured` or `StoreUnavailable`."""
         self._engine, self._now_ns = engine, now_ns
         self.processes = ProcessLocks(engine)
+        self.prune = partial(_prune, engine)
         self._generation = ""
         prepare(engine, "ledger", STEPS, TABLES)
 

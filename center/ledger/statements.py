@@ -13,11 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from center.contract.ledger import (
     KEEP_DIGESTS,
-    KEEP_UNSETTLED,
     Changes,
     QuarantinedPayload,
     QuarantineSummary,
     outdated_digests,
+    surplus,
+    with_room,
 )
 from center.contract.streams import StreamKey, StreamRecord, merged
 from center.ledger import tables as t
@@ -26,6 +27,7 @@ from wire.marks import decode_marks, encode_beyond, union
 
 Clock = Callable[[], int]
 """The time [ns UTC]; read once a lock is held, not before waiting for it."""
+_AT_ONCE: Final = 1000
 _COUNTS: Final = (
     "stored",
     "quarantined",
@@ -264,13 +266,28 @@ def write_quarantine(connection: Connection, entries: Sequence[QuarantinedPayloa
     """Inserts entries; the same payload on the same topic is kept once, however often it arrives."""
     if not entries:
         return
-    count = select(func.count()).select_from(t.QUARANTINE).where(~t.QUARANTINE.c.settled)
-    room = max(KEEP_UNSETTLED - int(connection.scalar(count) or 0), 0)
-    settled = [entry for entry in entries if entry.settled]
-    unsettled = [entry for entry in entries if not entry.settled][:room]
-    rows = [t.quarantine_row(entry) for entry in [*settled, *unsettled]]
+
+    def unsettled(prefix: str) -> int:
+        on_topic = t.QUARANTINE.c.topic.startswith(prefix, autoescape=True)
+        count = select(func.count()).select_from(t.QUARANTINE).where(~t.QUARANTINE.c.settled, on_topic)
+        return int(connection.scalar(count) or 0)
+
+    rows = [t.quarantine_row(entry) for entry in with_room(entries, unsettled)]
     if rows:
         connection.execute(insert(connection, t.QUARANTINE).on_conflict_do_nothing(), rows)
+
+
+def prune_quarantine(connection: Connection, prefix: str, most_bytes: int) -> tuple[int, int]:
+    """Deletes the oldest entries until at most so many bytes are left; returns these, and how many entries were deleted.
+    prefix: of their topics.
+    """
+    c = t.QUARANTINE.c
+    of_gateway = c.topic.startswith(prefix, autoescape=True)
+    rows = connection.execute(select(c.id, func.length(c.payload)).where(of_gateway).order_by(c.at_ns, c.id)).all()
+    left, gone = surplus([(int(row[0]), int(row[1])) for row in rows], most_bytes)
+    for first in range(0, len(gone), _AT_ONCE):
+        delete_quarantined(connection, gone[first : first + _AT_ONCE])
+    return left, len(gone)
 
 
 def delete_quarantined(connection: Connection, ids: Sequence[int]) -> None:

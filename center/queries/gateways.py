@@ -1,6 +1,7 @@
 """State and missing data of each gateway: its last status, its streams, and its days against the calendar."""
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,7 +98,8 @@ class FaultAnswer(TypedDict):
 class GatewayAnswer(TypedDict):
     """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
     closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
-    unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
+    held_back: how many of its messages were not taken since the start, if it sent more than its budget within the last ten
+    minutes, else 0. unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
     catalogue) and values. boxes: how many boxes run as this gateway, 1 unless somebody made a mistake; held: what waits for
     a decision about them. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
     them.
@@ -122,6 +124,7 @@ class GatewayAnswer(TypedDict):
     cannot_store: bool
     trouble: str
     unreadable: bool
+    held_back: int
     link: list[LinkAnswer]
     boxes: int
     held: HeldAnswer | None
@@ -177,6 +180,7 @@ def gateways(center: CenterState, viewer: Viewer, site: str = "") -> list[Gatewa
 
 def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
     picture, now_ns = center.pictures.get(site, gateway), center.now_ns()
+    back = center.budgets.held_back(site, gateway, time.monotonic())
     status, heard_ns = picture.status, max(picture.live_ns, picture.status_ns)
     streams = center.ledger_cache.of_gateway(site, gateway).values()
     health = status.health if status else {}
@@ -200,6 +204,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "cannot_store": bool(health.get("cannot_store")),
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "unreadable": picture.unreadable(now_ns),
+        "held_back": back.messages if back else 0,
         "boxes": max(1, len(picture.boxes.rivals(now_ns))),
         "held": _held(center, site, gateway),
         "link": [_link(item) for item in status.link[:_MOST_LINK]] if status else [],

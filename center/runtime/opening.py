@@ -9,10 +9,12 @@ from center.contract.store import Store, StoreUnavailable
 from center.database.sql import opening
 from center.ledger.sql import SqlLedger
 from center.model.complaints import misconfigured, not_ready
+from center.runtime.budgets import BudgetLimits, Budgets
 from center.runtime.state import CenterState, center_state
-from config import CenterFile
+from config import BudgetModel, CenterFile
 
 _STORES: Final = "center.stores"
+_MB: Final = 1_000_000
 _LEDGER_FILE: Final = "nhip-books.duckdb"
 
 
@@ -29,6 +31,7 @@ def open_center(settings: CenterFile) -> CenterState:
             name=settings.name,
             language=settings.language,
             keep_values_ns=round(settings.keep_values * 1e9),
+            budgets=Budgets(_limits(settings.budget)),
         )
     except StoreUnavailable as error:
         _close(store, ledger)
@@ -36,6 +39,16 @@ def open_center(settings: CenterFile) -> CenterState:
     except BaseException:
         _close(store, ledger)
         raise
+
+
+def _limits(budget: BudgetModel) -> BudgetLimits:
+    return BudgetLimits(
+        budget.messages_per_minute,
+        budget.mb_per_minute * _MB,
+        budget.unpacked_mb_per_minute * _MB,
+        budget.site_bodies_per_day,
+        budget.quarantine_mb * _MB,
+    )
 
 
 def open_store(settings: CenterFile) -> Store:

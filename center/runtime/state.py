@@ -12,6 +12,7 @@ from center.contract.streams import lower
 from center.ledger.cache import LedgerCache
 from center.model.retention import OpenTimes, open_times
 from center.model.targets import SaidTarget
+from center.runtime.budgets import Budgets
 from center.runtime.health import CenterHealth
 from center.runtime.live import Pictures
 from wire.marks import Marks, intersection
@@ -57,6 +58,7 @@ class CenterState:
     language: str = "vi"
     keep_values_ns: int = KEEP_VALUES_NS
     said_targets: SaidTargets = field(default_factory=SaidTargets)
+    budgets: Budgets = field(default_factory=Budgets)
 
     @property
     def zone(self) -> tzinfo:

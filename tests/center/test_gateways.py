@@ -1,7 +1,7 @@
 """What is told of gateways: what they said, what is missing by day, and only to who may see it."""
 
+import time
 from html import unescape
-from math import inf, nan
 
 import httpx
 import pytest
@@ -77,12 +77,14 @@ async def test_over_http(center):
         assert (await client.get("/holes", params={"site": "van-long", "from": "noon"})).status_code == 422
 
 
-@pytest.mark.parametrize("clock", [Clock(by="moon"), Clock(by="ntp", error_s=inf), Clock(by="ntp", wall_error_s=nan)])
+@pytest.mark.parametrize(
+    "clock", [Clock(by="moon"), Clock(by="ntp", error_s=1e10), Clock(by="ntp", wall_error_s=-1e10)]
+)
 def test_what_makes_no_sense_breaks_no_page(center, clock):
-    """A newer program's word, or numbers that are none: the cards of all gateways stand on one page."""
-    hear(center, clock=clock, health={"uptime_s": inf, "rss_mb": nan})
+    """A newer program's word, or numbers at their bounds: the cards of all gateways stand on one page."""
+    hear(center, clock=clock, health={"uptime_s": 1e15, "rss_mb": -1e15}, waiting=2**53 - 1)
     (row,) = gateways(center, EVERYTHING)
-    assert (row["health"]["uptime_s"], row["health"]["rss_mb"]) == (None, None)
+    assert (row["health"]["uptime_s"], row["health"]["rss_mb"]) == (1e15, -1e15)
     zone = center.ledger_cache.sites.current("van-long").zone
     assert "main" in delivery_cards.cards([row], NOW, zone, "en")
 
@@ -167,6 +169,18 @@ def test_a_gateway_that_is_newer_than_the_center(center, lang):
     assert say("delivery.trouble.unreadable", lang) in card
     center.pictures.record_unreadable("van-long", "main", NOW - 100_000_000_000)
     assert not gateways(center, EVERYTHING)[0]["unreadable"]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_a_gateway_that_sends_more_than_its_budget(center, lang):
+    now_s = time.monotonic()
+    while center.budgets.admits("van-long", "main", 1_000_000, now_s):
+        pass
+    [row] = gateways(center, EVERYTHING)
+    assert row["held_back"] == 1
+    zone = center.ledger_cache.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    assert say("delivery.trouble.held_back", lang, count="1") in card
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

@@ -141,6 +141,12 @@ def _gateways(center: CenterState) -> list[Metric]:
             "Gateway time minus the latest time of a trusted source.",
             error,
         ),
+        labelled(
+            "nhip_center_gateway_held_back_total",
+            "counter",
+            "Messages that were not taken, since the gateway sent more than its budget; it sends them again.",
+            [({"site": site, "gateway": name}, float(n)) for (site, name), n in center.budgets.refusals().items()],
+        ),
         labelled("nhip_center_gateway_clock_trusted", "gauge", "1 while the gateway's time is confirmed.", trusted),
     ]
 

@@ -29,7 +29,7 @@ from center.model.sites import FORGOTTEN_NS, Owner, SiteRow
 from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from oee.model.limits import MOST_MACHINES
 from wire.bodies import DIVIDED, Dropped, read_facts_body
-from wire.envelope import Envelope, Unsound, decode_content
+from wire.envelope import MAX_BODY_BYTES, Envelope, Unsound, read_body, unpack_body
 from wire.marks import MAX_RANGES
 from wire.topics import Topic
 from wire.values import read_values_body
@@ -42,7 +42,10 @@ def plan_content(
 
     Of facts, rows that are accepted stay in the plan even if `Unsound` is raised for the others.
     """
-    body = decode_content(envelope)
+    plan.unpacked[where.site, where.gateway] += MAX_BODY_BYTES  # also if it turns out to be more than that
+    text = unpack_body(envelope)
+    plan.unpacked[where.site, where.gateway] += len(text) - MAX_BODY_BYTES
+    body = read_body(text)
     if isinstance(body, dict) and "dropped" in body:
         return _plan_dropped(plan, body, envelope.seq, record)
     if where.kind == "values" and not cache.keeps_values:

@@ -30,7 +30,7 @@ class IngestPlan:
     times: of which rows are accepted; before: the records on which the plan is
     based; heard: gateways that are owed a receipt; newer: gateways that sent an envelope of a later version; disputed: for each stream with a conflict the seq and the digest that
     was settled first; outdated: site bodies that count no more, without their text; revisions: by site and gateway those that
-    count then; unsure: digests of envelopes taken as repeated although this process does not know the digest
+    count then; unpacked: by site and gateway the bytes of their bodies; unsure: digests of envelopes taken as repeated although this process does not know the digest
     that was settled.
     """
 
@@ -48,6 +48,7 @@ class IngestPlan:
     newer: set[tuple[str, str]] = field(default_factory=set)
     covered: dict[StreamKey, set[int]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    unpacked: Counter[tuple[str, str]] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
     disputed: dict[StreamKey, tuple[int, bytes]] = field(default_factory=dict)
     unsure: dict[tuple[StreamKey, int], bytes] = field(default_factory=dict)

@@ -37,6 +37,13 @@ class DuckLedger:
         with self._file.reading() as cursor:
             return ledger_tables.read_waiting(cursor, topics_of(site, gateway), stream)
 
+    def prune(self, site: str, gateway: str, most_bytes: int) -> tuple[int, int]:
+        """By the contract of `Ledger`."""
+        with self._file.writing() as cursor:
+            found = ledger_tables.prune_quarantine(cursor, topics_of(site, gateway), most_bytes)
+            cursor.commit()
+        return found
+
     def payload(self, number: int) -> QuarantinedPayload | None:
         """By the contract of `Ledger`."""
         with self._file.reading() as cursor:

@@ -11,13 +11,14 @@ from duckdb import DuckDBPyConnection
 
 from center.contract.ledger import (
     KEEP_DIGESTS,
-    KEEP_UNSETTLED,
     Changes,
     LedgerSnapshot,
     QuarantinedPayload,
     QuarantineSummary,
     new_generation,
     outdated_digests,
+    surplus,
+    with_room,
 )
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.complaints import misconfigured
@@ -136,9 +137,10 @@ def _stream_columns(changes: Changes) -> dict[str, Any]:
 
 def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[QuarantinedPayload]) -> None:
     """Inserts entries; the same payload on the same topic is kept once, however often it arrives."""
-    room = max(KEEP_UNSETTLED - _value(cursor, "SELECT count(*) FROM quarantine WHERE NOT settled"), 0)
-    unsettled = [entry for entry in entries if not entry.settled][:room]
-    accepted = [entry for entry in entries if entry.settled] + unsettled
+    unsettled = "SELECT count(*) FROM quarantine WHERE NOT settled AND starts_with(topic, $topic)"
+    accepted = with_room(entries, lambda prefix: int(_value(cursor, unsettled, {"topic": prefix})))
+    if not accepted:
+        return
     columns = {
         "at_ns": np.array([entry.at_ns for entry in accepted], np.int64),
         "topic": object_column([entry.topic for entry in accepted]),
@@ -197,6 +199,19 @@ def read_waiting(cursor: DuckDBPyConnection, prefix: str, stream: str) -> list[i
         "SELECT id FROM quarantine WHERE settled AND stream = ? AND starts_with(topic, ?) ORDER BY id", [stream, prefix]
     ).fetchall()
     return [number for (number,) in rows]
+
+
+def prune_quarantine(cursor: DuckDBPyConnection, prefix: str, most_bytes: int) -> tuple[int, int]:
+    """Deletes the oldest entries until at most so many bytes are left; returns these, and how many entries were deleted.
+    prefix: of their topics.
+    """
+    sizes = cursor.execute(
+        "SELECT id, octet_length(payload) FROM quarantine WHERE starts_with(topic, ?) ORDER BY at_ns, id", [prefix]
+    ).fetchall()
+    left, gone = surplus(sizes, most_bytes)
+    if gone:
+        cursor.execute("DELETE FROM quarantine WHERE list_contains(?, id)", [gone])
+    return left, len(gone)
 
 
 def read_payload(cursor: DuckDBPyConnection, number: int) -> QuarantinedPayload | None:

@@ -1,0 +1,126 @@
+"""What each gateway may cost: buckets of messages, bytes and site bodies that fill again as time goes by.
+
+A gateway whose bucket is empty waits: what it sends is acknowledged to the broker, so that the messages of others come
+through, and neither stored nor receipted. It keeps its envelopes and sends them again.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+_MOST_GATEWAYS: Final = 10_000
+_QUARANTINE_COST: Final = 20
+"""Of a payload that goes to quarantine, in messages: it is kept whole, and a commit of its own where nothing else came."""
+_LATELY_S: Final = 600.0
+_MB: Final = 1_000_000
+_MINUTE_S, _DAY_S = 60.0, 86_400.0
+
+
+@dataclass(frozen=True)
+class BudgetLimits:
+    """By gateway. per minute: `messages`, `packed_bytes` as they arrive, `unpacked_bytes`; per day: `site_bodies`;
+    quarantine_bytes: kept in quarantine.
+    """
+
+    messages: int = 3000
+    packed_bytes: int = 32 * _MB
+    unpacked_bytes: int = 128 * _MB
+    site_bodies: int = 200
+    quarantine_bytes: int = 512 * _MB
+
+
+class HeldBack(NamedTuple):
+    """A gateway that lately sent more than its budget. messages: how many of it were not taken since the start."""
+
+    messages: int
+    last_s: float
+
+
+@dataclass
+class _Account:
+    """What is left of each budget; unpacked bytes may be overdrawn, since they are known only afterwards."""
+
+    left: dict[str, float]
+    at_s: float
+    refused: int = 0
+    refused_s: float = float("-inf")
+    quarantined_bytes: int | None = None
+    """At most so many are in the ledger's quarantine; None before anybody has looked."""
+
+
+@dataclass
+class Budgets:
+    """Of all gateways of a center. Any thread may use it; it is told the time [s], of any clock that never goes back."""
+
+    limits: BudgetLimits = field(default_factory=BudgetLimits)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._accounts: dict[tuple[str, str], _Account] = {}
+        limits = self.limits
+        self._full: dict[str, tuple[float, float]] = {
+            "messages": (limits.messages, limits.messages / _MINUTE_S),
+            "packed": (limits.packed_bytes, limits.packed_bytes / _MINUTE_S),
+            "unpacked": (limits.unpacked_bytes, limits.unpacked_bytes / _MINUTE_S),
+            "sites": (limits.site_bodies, limits.site_bodies / _DAY_S),
+        }
+
+    def admits(self, site: str, gateway: str, size: int, now_s: float, *, is_site_body: bool = False) -> bool:
+        """Whether a message of that size [bytes] is taken; it is charged then."""
+        cost = {"messages": 1.0, "packed": float(size)} | ({"sites": 1.0} if is_site_body else {})
+        with self._lock:
+            account = self._account(site, gateway, now_s)
+            if any(account.left[name] <= 0 for name in (*cost, "unpacked")):
+                account.refused += 1
+                account.refused_s = now_s
+                return False
+            for name, amount in cost.items():
+                account.left[name] -= amount
+            return True
+
+    def charge_unpacked(self, site: str, gateway: str, size: int, now_s: float) -> None:
+        """What a gateway's messages were unpacked [bytes]."""
+        with self._lock:
+            self._account(site, gateway, now_s).left["unpacked"] -= size
+
+    def quarantined(self, site: str, gateway: str, sizes: Sequence[int], now_s: float) -> bool:
+        """Payloads of these sizes [bytes] more are in quarantine, each of which costs as much as many sound ones. Whether
+        that may be more than the gateway may have there.
+        """
+        with self._lock:
+            account = self._account(site, gateway, now_s)
+            account.left["messages"] -= _QUARANTINE_COST * len(sizes)
+            if account.quarantined_bytes is not None:
+                account.quarantined_bytes += sum(sizes)
+            known = account.quarantined_bytes
+        return known is None or known > self.limits.quarantine_bytes
+
+    def found_in_quarantine(self, site: str, gateway: str, size: int, now_s: float) -> None:
+        """So many bytes of it are in quarantine: somebody has looked."""
+        with self._lock:
+            self._account(site, gateway, now_s).quarantined_bytes = size
+
+    def held_back(self, site: str, gateway: str, now_s: float) -> HeldBack | None:
+        """The gateway's state if it was held back within the last ten minutes."""
+        account = self._accounts.get((site, gateway))
+        if account is None or now_s - account.refused_s > _LATELY_S:
+            return None
+        return HeldBack(account.refused, account.refused_s)
+
+    def refusals(self) -> dict[tuple[str, str], int]:
+        """By site and gateway how many messages were not taken since the start, without those of which all were."""
+        with self._lock:
+            return {key: account.refused for key, account in sorted(self._accounts.items()) if account.refused}
+
+    def _account(self, site: str, gateway: str, now_s: float) -> _Account:
+        account = self._accounts.get((site, gateway))
+        if account is None:
+            if len(self._accounts) >= _MOST_GATEWAYS:
+                self._accounts.clear()  # more gateways than any center has: all begin anew
+            account = _Account({name: full for name, (full, _) in self._full.items()}, now_s)
+            self._accounts[site, gateway] = account
+        passed_s, account.at_s = max(now_s - account.at_s, 0.0), max(now_s, account.at_s)
+        for name, (full, rate) in self._full.items():
+            account.left[name] = min(account.left[name] + rate * passed_s, full)
+        return account
