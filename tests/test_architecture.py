@@ -271,7 +271,7 @@ ARROWS = {
     "center/api": """
         app          -> numbers parameters access responses outside problems
         declarations -> parameters access problems
-        findings/    -> parameters access problems
+        advice/      -> parameters access exports/ problems
         calls        -> parameters access problems
         targets      -> parameters access problems
         numbers      -> parameters access responses problems

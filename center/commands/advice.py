@@ -44,7 +44,7 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
     if isinstance(center, RunningCenter):
         answer: dict[str, Any] = center.request(f"/findings?site={quote(site)}" if site else "/findings")
         return answer
-    from center.api.findings import answers
+    from center.api.advice import finding_answers as answers
     from center.database import findings as database
     from center.model.viewer import EVERYTHING
     from center.queries.question import sites_of

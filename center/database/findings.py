@@ -201,12 +201,21 @@ def change(
     transaction. Raises what `step` raises, and `StoreUnavailable`.
     """
     with writing(engine) as connection:
-        row = connection.execute(select(FINDINGS).where(FINDINGS.c.id == number).with_for_update()).mappings().first()
-        if row is None:
-            return None
-        item = KeptFinding(row["id"], row["site"], step(record_of(json.loads(row["body"]))))
-        connection.execute(FINDINGS.update().where(FINDINGS.c.id == number).values(**_row(item, row["night_ns"])))
-        also(connection, item)
+        item = change_within(connection, number, step)
+        if item is not None:
+            also(connection, item)
+    return item
+
+
+def change_within(
+    connection: Connection, number: str, step: Callable[[FindingRecord], FindingRecord]
+) -> KeptFinding | None:
+    """The same within a transaction of the caller's."""
+    row = connection.execute(select(FINDINGS).where(FINDINGS.c.id == number).with_for_update()).mappings().first()
+    if row is None:
+        return None
+    item = KeptFinding(row["id"], row["site"], step(record_of(json.loads(row["body"]))))
+    connection.execute(FINDINGS.update().where(FINDINGS.c.id == number).values(**_row(item, row["night_ns"])))
     return item
 
 

@@ -16,11 +16,11 @@ from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, add_sessions
 from center.accounts.schema import prepare_accounts
 from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
+from center.api.advice.finding_routes import Record as DismissalRecord
+from center.api.advice.finding_routes import add_findings
 from center.api.app import create_app
 from center.api.calls import add_calls
 from center.api.declarations import add_declarations
-from center.api.findings.routes import Record as DismissalRecord
-from center.api.findings.routes import add_findings
 from center.api.parameters import V1
 from center.api.quarantine import BoxDecisions, add_quarantine
 from center.api.targets import add_targets

@@ -23,6 +23,7 @@ from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.api.outside import Outside
+from center.database.actions import prepare_actions
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.database.notices import open_notices
@@ -101,6 +102,7 @@ def _open(settings: CenterFile) -> _Opened:
         undo.callback(notices.dispose)
         findings = open_findings(settings.database_url)
         undo.callback(findings.dispose)
+        prepare_actions(findings)
         center = open_center(settings)
         undo.pop_all()
     return _Opened(accounts, declarations, notices, findings, center)

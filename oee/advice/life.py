@@ -14,11 +14,13 @@ from oee.advice.finding import NO_GAIN, AdviceRule, Finding, Gain, worth_saying
 from oee.advice.look import Identity, MachineLook, told
 from oee.advice.window import DAY_NS
 
-Stage = Literal["watch", "likely", "open", "dismissed", "lapsed", "gone"]
+Stage = Literal["watch", "likely", "open", "in_action", "closed", "dismissed", "lapsed", "gone"]
 """watch: it passed once; likely: fresh data support it (p < 0.05), shown to engineers only; open: they confirm it
-(p < 0.01); dismissed: somebody said why it is not one, it is mute for 8 weeks unless it doubles; lapsed: it was not
-confirmed; gone: it was open and is seen no more.
+(p < 0.01); in_action: somebody does something about it; closed: that has helped; dismissed: somebody said why it is not one,
+it is mute for 8 weeks unless it doubles; lapsed: it was not confirmed; gone: it was open and is seen no more.
 """
+TOLD_STAGES: Final = ("open", "in_action")
+"""Of findings that are confirmed and not over."""
 CONFIRM_NS: Final = 14 * DAY_NS
 LIMIT_NS: Final = 28 * DAY_NS
 """How long a finding waits for enough fresh data."""
@@ -42,7 +44,7 @@ class FindingRecord:
     once these confirm it. since_ns: end of the window in which it first passed: what is later is fresh; stage_ns: when its
     stage began; passed_ns: when it passed last [ns UTC]. then: its gain when its stage began; told: its gain as it is told,
     after all of its machine are brought to what was lost. held: its machine, or its rule there, cannot be trusted tonight:
-    it is not shown. reason, by: of a dismissal.
+    it is not shown. reason, by: of a dismissal; by: also who acts on it. action: id of the action against it, "" without.
     """
 
     finding: Finding
@@ -55,6 +57,7 @@ class FindingRecord:
     held: bool = False
     reason: str = ""
     by: str = ""
+    action: str = ""
 
     @property
     def growing(self) -> bool:
@@ -67,13 +70,13 @@ def since(records: Iterable[FindingRecord]) -> dict[Identity, int]:
     return {
         record.finding.identity: record.since_ns
         for record in records
-        if record.stage in ("watch", "likely", "open", "dismissed")
+        if record.stage in ("watch", "likely", "open", "in_action", "dismissed")
     }
 
 
 def open_rules(records: Iterable[FindingRecord]) -> frozenset[str]:
     """Rules with an open finding, for `look`: open ones about data make everything else doubtful."""
-    return frozenset(record.finding.rule for record in records if record.stage == "open")
+    return frozenset(record.finding.rule for record in records if record.stage in TOLD_STAGES)
 
 
 def dismissed(record: FindingRecord, reason: str, by: str, now_ns: int) -> FindingRecord:
@@ -81,6 +84,20 @@ def dismissed(record: FindingRecord, reason: str, by: str, now_ns: int) -> Findi
     if not reason.strip():
         raise ValueError("a dismissal needs a reason")
     return _begin(record, "dismissed", now_ns, reason=reason.strip(), by=by)
+
+
+def acted_on(record: FindingRecord, action: str, by: str, now_ns: int) -> FindingRecord:
+    """The record after somebody began an action against it. Raises `ValueError` if it is not open."""
+    if record.stage not in ("open", "likely"):
+        raise ValueError(f"this finding is {record.stage}; an action needs one that is open")
+    return replace(_begin(record, "in_action", now_ns, by=by), action=action, then=record.told)
+
+
+def released(record: FindingRecord, now_ns: int, *, helped: bool) -> FindingRecord:
+    """The record after its action: closed if that has helped, else open again as long as it is still seen."""
+    if record.stage != "in_action":
+        return record
+    return replace(_begin(record, "closed" if helped else "open", now_ns), action=record.action)
 
 
 def next_records(
@@ -105,7 +122,7 @@ def next_records(
 
 def _told(records: list[FindingRecord], lost_min: Mapping[str, float]) -> list[FindingRecord]:
     """The same with the gains that are told: all of a machine's open findings together promise no more than was lost."""
-    shown = [record for record in records if record.stage == "open" and not record.held]
+    shown = [record for record in records if record.stage in TOLD_STAGES and not record.held]
     gains = {item.identity: item.gain for item in told([record.finding for record in shown], lost_min)}
     out = []
     for record in records:
@@ -120,11 +137,11 @@ def _next(
 ) -> FindingRecord | None:
     now_ns = seen.end_ns
     enters = finding is not None and significant and (rule.about_data or worth_saying(finding, seen.busy_min))
-    if record is None or (record.stage in ("lapsed", "gone") and enters and now_ns - record.stage_ns >= REST_NS):
+    if record is None or (record.stage in _OVER and enters and now_ns - record.stage_ns >= REST_NS):
         return FindingRecord(finding, "watch", now_ns, now_ns, now_ns) if enters and finding else record
     if not seen.trust.admits(rule):
         return replace(record, held=True)
-    if record.stage in ("lapsed", "gone"):
+    if record.stage in _OVER:
         return replace(record, held=False)
     passes = finding is not None and finding.passes and not _is_over(rule, finding, record, seen)
     updated = replace(record, held=False, passed_ns=now_ns if passes else record.passed_ns)
@@ -134,7 +151,12 @@ def _next(
         return _judged(rule, updated, seen, passes=passes)
     if record.stage == "open":
         return _begin(updated, "gone", now_ns) if now_ns - updated.passed_ns >= GONE_NS else updated
+    if record.stage == "in_action":
+        return updated
     return _still_dismissed(updated, now_ns, passes=passes)
+
+
+_OVER: Final = ("closed", "lapsed", "gone")
 
 
 def _begin(record: FindingRecord, stage: Stage, now_ns: int, *, reason: str = "", by: str = "") -> FindingRecord:
@@ -173,7 +195,7 @@ def _still_dismissed(record: FindingRecord, now_ns: int, *, passes: bool) -> Fin
 
 def _is_over(rule: AdviceRule, finding: Finding, record: FindingRecord, seen: MachineLook) -> bool:
     """Whether the last weeks show nothing of it although the whole window still does."""
-    if record.stage not in ("open", "dismissed") or rule.about_data:
+    if record.stage not in ("open", "in_action", "dismissed") or rule.about_data:
         return False
     if rule.rare:
         begun_s = (seen.end_ns - QUIET_NS) // 10**9

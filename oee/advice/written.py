@@ -11,7 +11,9 @@ from oee.advice.life import FindingRecord
 from oee.advice.look import MachineLook
 from oee.advice.trust import Trust
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_READ: Final = (1, 2)
+"""2: `action`, and the stages `in_action` and `closed`."""
 
 
 class NewerFormat(ValueError):
@@ -90,6 +92,7 @@ def plain_record(record: FindingRecord) -> dict[str, Any]:
         "held": record.held,
         "reason": record.reason,
         "by": record.by,
+        "action": record.action,
     }
 
 
@@ -107,6 +110,7 @@ def record_of(plain: Mapping[str, Any]) -> FindingRecord:
         plain["held"],
         plain["reason"],
         plain["by"],
+        plain.get("action", ""),
     )
 
 
@@ -143,5 +147,5 @@ def look_of(plain: Mapping[str, Any]) -> MachineLook:
 
 
 def _check(plain: Mapping[str, Any]) -> None:
-    if plain.get("format") != FORMAT:
+    if plain.get("format") not in _READ:
         raise NewerFormat(f"a finding in format {plain.get('format')!r}; this program knows {FORMAT}: update it")

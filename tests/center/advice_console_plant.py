@@ -13,8 +13,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 from advice_plant import SITE, fill, opened
 from histories import NULL, PLANTED, START_NS
 
+from center.api.advice.finding_routes import add_findings
 from center.api.app import create_app
-from center.api.findings.routes import add_findings
 from center.console import mount
 from center.database.findings import open_findings
 from center.runtime.advice.night import run_night

@@ -15,7 +15,7 @@ from markupsafe import escape
 from playwright.sync_api import expect
 from servers import PATIENCE_S, eventually
 
-from center.api.findings.answers import detail, finding
+from center.api.advice.finding_answers import detail, finding
 from center.console.advice import cards
 from center.console.advice.pictures import picture
 from center.console.draw.plot import PlotLevel, PlotMark, plot

@@ -13,7 +13,7 @@ from tenants import found_at
 
 import nhip
 from center.accounts import audit
-from center.api.findings.answers import at_constraint, findings
+from center.api.advice.finding_answers import at_constraint, findings
 from center.contract.ledger import Changes
 from center.database.declarations import open_declarations
 from center.database.findings import advance, kept_findings, open_findings

@@ -19,8 +19,8 @@ from words.findings import gain_text
 Row = Mapping[str, Any]
 HOME: Final = "/advice"
 _RARE_P: Final = 1e-4
-_STAGES: Final = ("open", "likely", "watch", "dismissed", "gone")
-_FOLDED: Final = ("watch", "dismissed", "gone")
+_STAGES: Final = ("open", "likely", "in_action", "watch", "closed", "dismissed", "gone")
+_FOLDED: Final = ("in_action", "watch", "closed", "dismissed", "gone")
 
 
 def worklist(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:

@@ -5,7 +5,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Viewing, Writing, address_of
-from center.api.findings.routes import DISMISSIBLE, FindingsDesk
+from center.api.advice.finding_routes import DISMISSIBLE, FindingsDesk
 from center.api.outside import outside
 from center.console import frame
 from center.console.advice import cards

@@ -1,4 +1,4 @@
-"""Background job that looks at all machines once a night."""
+"""Background job that judges what actions brought and looks at all machines, once a night."""
 
 import time
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from center.database import findings
+from center.runtime.advice.judging import run_actions
 from center.runtime.advice.night import night_of, run_nights
 from center.runtime.background import BackgroundJob
 from center.runtime.state import CenterState
@@ -29,7 +30,11 @@ class AdviceJob(BackgroundJob):
         last = findings.last_night(self._engine)
         if (last is None or last.night_ns < night_ns) and self._has_lease("advice"):
             self._begun_s = time.monotonic()
-            if run_nights(self._center, self._engine, night_ns, self._go_on) is not None:
+            # what is due is judged before the night ends: it may be repeated, and a night that is done is not
+            if (
+                run_actions(self._center, self._engine, self._go_on)
+                and run_nights(self._center, self._engine, night_ns, self._go_on) is not None
+            ):
                 self._center.health.count("advice_nights")
         return "ok", self._idle_s
 

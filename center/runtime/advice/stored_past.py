@@ -1,6 +1,6 @@
 """The past of one machine, read from the store as the rules of advice want it: one window at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -57,7 +57,7 @@ class StoredPast:
         newest = self._revisions[-1]
         since_ns = 0
         for older, newer in zip(reversed(self._revisions[:-1]), reversed(self._revisions[1:]), strict=True):
-            if not _as_before(older, newest, self._machine, (start_ns, newer.valid_from_ns)):
+            if not as_before(older, newest, self._machine, (start_ns, newer.valid_from_ns)):
                 since_ns = newer.valid_from_ns
                 break
         return min(max(start_ns, first_ns, since_ns), self._end_ns)
@@ -93,18 +93,11 @@ class StoredPast:
 
     @cached_property
     def _minutes(self) -> list[Facts]:
-        """Facts by minute of the longest window that is made of minutes, four weeks at a time. The store leaves business
-        dates out of minutes.
-        """
-        out, calendar, start_ns = [], self.calendar, self.start_ns(LONGEST_BY_MINUTE_WEEKS)
+        """Facts by minute of the longest window that is made of minutes."""
+        calendar = self.calendar
         assert calendar is not None
-        for begin_ns in range(start_ns, self._end_ns, _PART_NS):
-            until_ns = min(begin_ns + _PART_NS, self._end_ns)
-            facts = self._center.store.facts(self._query(begin_ns, until_ns, "minute"))
-            spans = cut(calendar, begin_ns, until_ns)
-            at = np.clip(np.searchsorted(spans.start_ns, facts.minute_ns, side="right") - 1, 0, None)
-            out.append(replace(facts, business_date=spans.business_date[at] if len(facts) else facts.business_date))
-        return out
+        zone, start_ns = self._revisions[-1].zone.key, self.start_ns(LONGEST_BY_MINUTE_WEEKS)
+        return list(minutes_of(self._center, self._site, self._machine, zone, calendar, start_ns, self._end_ns))
 
     def _unverified(self) -> frozenset[str]:
         products = self._revisions[-1].body.products
@@ -124,6 +117,20 @@ class StoredPast:
         )
 
 
+def minutes_of(
+    center: CenterState, site: str, machine: str, zone: str, calendar: Calendar, start_ns: int, end_ns: int
+) -> Iterator[Facts]:
+    """A machine's facts by minute, four weeks at a time, with the business dates of its calendar, which the store leaves out of
+    minutes. Raises `StoreUnavailable`.
+    """
+    for begin_ns in range(start_ns, end_ns, _PART_NS):
+        until_ns = min(begin_ns + _PART_NS, end_ns)
+        facts = center.store.facts(Query(site, begin_ns, until_ns, zone, (machine,), bucket="minute", by=_BY))
+        spans = cut(calendar, begin_ns, until_ns)
+        at = np.clip(np.searchsorted(spans.start_ns, facts.minute_ns, side="right") - 1, 0, None)
+        yield replace(facts, business_date=spans.business_date[at] if len(facts) else facts.business_date)
+
+
 def machines_with_past(sites: Sites) -> list[tuple[str, str]]:
     """Site and machine of all that are not retired, in order."""
     return [
@@ -134,7 +141,7 @@ def machines_with_past(sites: Sites) -> list[tuple[str, str]]:
     ]
 
 
-def _as_before(older: Revision, newest: Revision, machine: str, window: tuple[int, int]) -> bool:
+def as_before(older: Revision, newest: Revision, machine: str, window: tuple[int, int]) -> bool:
     """Whether numbers of that window, made under the older site body, mean the same under the newest."""
     named = older.body.machines.get(machine), newest.body.machines.get(machine)
     if named[0] is None or named[1] is None:

@@ -1,7 +1,7 @@
 """What one window of a plan measured: sums of each business date, or single events, of a machine's columns. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -100,12 +100,14 @@ def measure(
     holes: int = 0,
     open_findings: frozenset[str] = frozenset(),
 ) -> Measured:
-    """The sums that a plan needs of one window. holes, open_findings: as in `trust`."""
+    """The sums that a plan needs of one window. holes, open_findings: as in `trust`. Where a product is made faster than its ideal
+    time allows, nothing is said that rests on ideal times.
+    """
     table = _Table(window)
     why = tuple(key for key in trust(window, holes=holes, open_findings=open_findings).why_not if key != "too_short")
     total, judged, good = (table.of(name) for name in ("ideal_total_us", "ideal_judged_us", "ideal_good_us"))
     busy_ms, running_ms = table.busy(), table.of("running_ms")
-    is_judged = total.sum() > 0 and judged.sum() >= LEAST_JUDGED * total.sum()
+    is_judged = not window.distrusted and total.sum() > 0 and judged.sum() >= LEAST_JUDGED * total.sum()
     oee = DayRatios(table.products, good / 6e7, busy_ms / 6e4) if is_judged else None
     return Measured(
         table.day,
@@ -176,6 +178,8 @@ def _ratios(table: _Table, window: MachineWindow, metric: str, part: str, oee: D
     if metric == "minor":
         return DayRatios(table.products, minor / 6e4, (running + minor) / 6e4)
     if metric == "speed":
+        if window.distrusted:
+            return None
         return DayRatios(table.products, table.of("ideal_total_us") / 6e7, table.of("running_ideal_known_ms") / 6e4)
     judged = table.of("ideal_judged_us") / 6e7
     return DayRatios(table.products, judged - table.of("ideal_good_us") / 6e7, judged)
@@ -278,6 +282,16 @@ def together(parts: Sequence[Measured]) -> Measured:
         max(part.dropped for part in parts),
         tuple(dict.fromkeys(key for part in parts for key in part.why_not)),
     )
+
+
+def before_it_began(item: Measured) -> Measured:
+    """A window of which no day is over."""
+    none = {name: getattr(item, name)[:0] for name in _DAILY}
+    ratios = item.ratios and replace(item.ratios, num=item.ratios.num[:, :0], den=item.ratios.den[:, :0])
+    return replace(item, **none, ratios=ratios, oee=None, events=NO_EVENTS, setups=0, weeks=0.0, dropped=0)
+
+
+_DAILY: Final = ("day", "unit_h", "good_min", "made_min", "running_min", "minor_min", "busy_min", "pieces")
 
 
 def _added_ratios(day: Int64, parts: Sequence[Measured], found: Sequence[DayRatios | None]) -> DayRatios | None:

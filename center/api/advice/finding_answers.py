@@ -19,9 +19,9 @@ from oee.advice.life import FindingRecord
 from words import LANGUAGES, say
 from words.findings import finding_parts
 
-TOLD: Final = ("open",)
+TOLD: Final = ("open", "in_action", "closed")
 """Stages that everybody sees."""
-ENGINEERS: Final = ("open", "likely", "watch", "dismissed", "gone")
+ENGINEERS: Final = ("open", "likely", "in_action", "watch", "closed", "dismissed", "gone")
 """Stages that engineers and administrators see: who may set targets."""
 _ORDER: Final = {stage: place for place, stage in enumerate(ENGINEERS)}
 
@@ -45,7 +45,10 @@ class FindingAnswer(TypedDict):
     key: list[str]
     about_data: Annotated[bool, Field(description="It says that data are wrong, and promises nothing.")]
     stage: Annotated[
-        str, Field(description="open; engineers and administrators also see watch, likely, dismissed and gone.")
+        str,
+        Field(
+            description="open, in_action, closed; engineers and administrators also see watch, likely, dismissed and gone."
+        ),
     ]
     growing: Annotated[bool, Field(description="It costs half as much again as when it was opened.")]
     since: Annotated[str, Field(description="When it first passed; what came later confirmed it.")]
@@ -65,7 +68,8 @@ class FindingAnswer(TypedDict):
     figures: dict[str, float]
     names: dict[str, str]
     reason: Annotated[str, Field(description="Why it was dismissed.")]
-    by: Annotated[str, Field(description="Who dismissed it.")]
+    by: Annotated[str, Field(description="Who dismissed it, or began the action against it.")]
+    action: Annotated[str, Field(description="Id of the action against it; empty without one.")]
 
 
 Evidence = TypedDict(
@@ -183,6 +187,7 @@ def finding(center: CenterState, viewer: Viewer, item: KeptFinding) -> FindingAn
         "names": dict(found.names),
         "reason": record.reason,
         "by": record.by,
+        "action": record.action,
     }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine
 
 from center.api.access import Viewing, Writing, address_of
-from center.api.findings import answers
+from center.api.advice import finding_answers as answers
 from center.api.parameters import V1, AnySite
 from center.api.problems import PROBLEMS
 from center.database import findings as database
