@@ -1,4 +1,4 @@
-"""The command `nhip advice`. What it runs is imported only when it is used."""
+"""The commands `nhip advice` and `nhip actions`. What it runs is imported only when it is used."""
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -94,4 +94,79 @@ def _show(answer: dict[str, Any], lang: str) -> None:
         click.echo(say("advice_list.untrusted", lang, site=item["site"], machine=name, why=item["says"][lang]))
 
 
-COMMANDS = (advice,)
+@click.command()
+@click.argument("where", metavar="CENTER.yaml|URL")
+@click.argument("site", default="")
+@json_option
+@lang_option
+def actions(where: str, site: str, as_json: bool, lang: str) -> None:
+    """What is done against losses, what it brought, and what all of it brought together, failures included.
+
+    A running center answers with what it has. One that does not run judges now what is due.
+    """
+    from words import say
+
+    with progress(quiet=as_json) as report:
+        try:
+            answer = with_center(where, lang, lambda center: _asked_actions(center, site, report))
+        except LookupError:
+            fail(say("advice_list.unknown_site", lang, site=site), FAILED)
+    if as_json:
+        show_json(answer)
+    else:
+        _show_actions(answer, lang)
+
+
+def _asked_actions(center: "RunningCenter | StoppedCenter", site: str, report: OnProgress) -> dict[str, Any]:
+    from center.commands.connect import RunningCenter
+
+    if isinstance(center, RunningCenter):
+        answer: dict[str, Any] = center.request(f"/actions?site={quote(site)}" if site else "/actions")
+        return answer
+    from center.api.advice import action_answers
+    from center.database import actions as database
+    from center.database.findings import open_findings
+    from center.model.viewer import EVERYTHING
+    from center.queries.question import sites_of
+    from center.runtime.advice.judging import run_actions
+    from oee.advice.gain.action import total
+
+    state, engine = center.state, open_findings(center.settings.database_url)
+    try:
+        database.prepare_actions(engine)
+        sites = sites_of(state, EVERYTHING, site)
+
+        def on_action(number: str, done: int, of: int) -> bool:
+            report(number, done, of)
+            return True
+
+        run_actions(state, engine, on_action, site)
+        kept = database.kept_actions(engine, sites)
+        return dict(action_answers.actions(state, EVERYTHING, kept, total([item.record for item in kept])))
+    finally:
+        engine.dispose()
+
+
+def _show_actions(answer: dict[str, Any], lang: str) -> None:
+    from words import say
+    from words.actions import range_text
+    from words.catalogue import NOTHING
+
+    if not answer["rows"]:
+        click.echo(say("action_list.empty", lang))
+        return
+    columns = ("site", "machines", "what", "state", "result", "minutes")
+    rows = []
+    for row in answer["rows"]:
+        verdict, exploratory = row["verdict"], say("action_page.exploratory", lang) if row["exploratory"] else ""
+        result = ", ".join(text for text in (verdict["name"][lang] if verdict else "", exploratory) if text)
+        minutes = range_text(verdict["minutes"], lang, "minutes") if verdict and verdict["minutes"] else NOTHING
+        named = [name.get(lang, key) for key, name in zip(row["machines"], row["machine_names"], strict=True)]
+        rows.append([row["site"], ", ".join(named), row["what"], row["state_name"][lang], result or NOTHING, minutes])
+    show_table([say(f"action_list.column.{name}", lang) for name in columns], rows)
+    if sum(answer["total"]["counts"].values()):
+        whole = range_text(answer["total"]["minutes"], lang, "minutes")
+        click.echo(say("action_list.column.total", lang, minutes=whole))
+
+
+COMMANDS = (advice, actions)

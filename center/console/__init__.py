@@ -36,6 +36,11 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         from center.console.advice.pages import add_advice_pages  # noqa: PLC0415
 
         add_advice_pages(app, center, advice)
+    actions = getattr(app.state, "actions", None)
+    if actions:
+        from center.console.advice.action_pages import add_action_pages  # noqa: PLC0415
+
+        add_action_pages(app, center, actions)
     from center.console.worklist.page import add_worklist_page  # noqa: PLC0415
 
     add_worklist_page(app, center, declares=declaring is not None)

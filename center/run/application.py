@@ -16,6 +16,8 @@ from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, add_sessions
 from center.accounts.schema import prepare_accounts
 from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
+from center.api.advice.action_desk import RecordAction
+from center.api.advice.action_routes import add_actions
 from center.api.advice.finding_routes import Record as DismissalRecord
 from center.api.advice.finding_routes import add_findings
 from center.api.app import create_app
@@ -29,6 +31,7 @@ from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.upkeep.metrics import add_metrics, waiting_metrics
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
+from center.model.kept_action import KeptAction
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
 from center.outgoing.reports.api import add_report, add_report_mails
@@ -83,6 +86,7 @@ def application(
     if findings is not None:
         prepare_accounts(findings)  # a dismissal and its entry in the audit trail are one transaction
         add_findings(app, center, findings, _dismissal_recorder(center))
+        add_actions(app, center, findings, _action_recorder(center))
     add_report(app, center)
     add_report_mails(app, center, declaring.engine)
     if accounts:
@@ -97,6 +101,17 @@ def _dismissal_recorder(center: CenterState) -> DismissalRecord:
         about = f"{item.site}/{item.record.finding.machine}/{item.record.finding.rule}"
         detail = {"finding": item.id, "key": list(item.record.finding.key), "reason": item.record.reason}
         audit.record(connection, center.now_ns(), Actor(who, address), "finding.dismissed", about, **detail)
+
+    return record
+
+
+def _action_recorder(center: CenterState) -> RecordAction:
+    def record(connection: Connection, who: str, address: str, kind: str, item: KeptAction, text: str) -> None:
+        plan = item.record.registered[-1].digest if item.record.registered else ""
+        detail = {"text": text[:500], "digest": plan, "stage": item.record.stage}
+        audit.record(
+            connection, center.now_ns(), Actor(who, address), f"action.{kind}", f"{item.site}/{item.id}", **detail
+        )
 
     return record
 

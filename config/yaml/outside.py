@@ -12,6 +12,7 @@ TAKEN: Final = frozenset(
     {
         *(
             "account",
+            "actions",
             "admin",
             "advice",
             "api",

@@ -85,8 +85,8 @@ def untrusted(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang:
     return el("details", el("summary", title), el("ul", *items, cls="rows mute"), cls="fold")
 
 
-def page(row: Row, site_name: str, zone: tzinfo, *, may_dismiss: bool, lang: str) -> Markup:
-    """One finding in full: what, how much, how sure, why it may be wrong, what to do."""
+def page(row: Row, site_name: str, zone: tzinfo, *, may_dismiss: bool, may_act: bool = False, lang: str) -> Markup:
+    """One finding in full: what, how much, how sure, why it may be wrong, what to do. may_act: an action may be made of it."""
     machine = named(row["machine_name"], lang, row["machine"])
     drawn = picture(row, zone, lang)
     return join(
@@ -109,8 +109,20 @@ def page(row: Row, site_name: str, zone: tzinfo, *, may_dismiss: bool, lang: str
             el("section", _facts(row, zone, lang), cls="panel"),
             cls="one-finding",
         ),
+        _action(row, lang, may_act=may_act),
         _dismissal(row, lang) if may_dismiss else None,
     )
+
+
+def _action(row: Row, lang: str, *, may_act: bool) -> Markup | None:
+    """The way to the action against it, or to make one."""
+    if row["action"] and row["stage"] in ("in_action", "closed"):
+        link = outside(f"/actions/{quote(row['action'], safe='')}")
+        return el("p", el("a", say("action_page.see", lang), cls="go act", href=link))
+    if not may_act or row["about_data"] or row["stage"] not in ("open", "likely"):
+        return None
+    link = outside(f"/actions/new?finding={quote(row['id'], safe='')}")
+    return el("p", el("a", say("action_page.make", lang), cls="go act", href=link))
 
 
 def _facts(row: Row, zone: tzinfo, lang: str) -> Markup:

@@ -85,7 +85,14 @@ def _one(
         f"{row['name'][lang]} · {named(row['machine_name'], lang, row['machine'])}",
         el("nav", back, cls="crumbs"),
         notice(message, "bad" if status != 200 else "good"),
-        cards.page(row, site_name, zone_of(center, viewer, row["site"]), may_dismiss=may_dismiss, lang=lang),
+        cards.page(
+            row,
+            site_name,
+            zone_of(center, viewer, row["site"]),
+            may_dismiss=may_dismiss,
+            may_act=viewer.may("aim"),
+            lang=lang,
+        ),
         status=status,
     )
 

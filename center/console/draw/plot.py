@@ -14,12 +14,15 @@ _ROOM: Final = 1.08
 
 @dataclass(frozen=True)
 class PlotMark:
-    """One value. x, y: in the diagram's units; strong: it is what the finding is about; tip: its note."""
+    """One value. x, y: in the diagram's units; strong: it is what the finding is about; beside: it is only compared with; tip:
+    its note.
+    """
 
     x: float
     y: float
     strong: bool = False
     tip: str = ""
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,16 @@ class PlotLevel:
     to_x: float | None = None
 
 
+@dataclass(frozen=True)
+class PlotBand:
+    """A part of the axis with its label, shaded over the whole height."""
+
+    from_x: float
+    to_x: float
+    label: str
+    strong: bool = False
+
+
 def plot(
     marks: Sequence[PlotMark],
     levels: Sequence[PlotLevel] = (),
@@ -41,12 +54,13 @@ def plot(
     *,
     columns: bool = False,
     steps: bool = False,
+    bands: Sequence[PlotBand] = (),
     alt: str = "",
 ) -> Markup:
-    """The diagram. columns: a bar for each value instead of a dot; steps: a line that rises to each value; x_ticks,
-    y_ticks: position and text of labels; alt: what it shows, for those who cannot see it.
+    """The diagram. columns: a bar for each value instead of a dot; steps: a line that rises to each value; bands:
+    shaded parts; x_ticks, y_ticks: position and text of labels; alt: what it shows, for those who cannot see it.
     """
-    xs = [mark.x for mark in marks] + [x for x, _ in x_ticks]
+    xs = [mark.x for mark in marks] + [x for x, _ in x_ticks] + [x for band in bands for x in (band.from_x, band.to_x)]
     ys = [mark.y for mark in marks] + [level.y for level in levels] + [y for y, _ in y_ticks] + [0.0]
     low_x, high_x = min(xs, default=0.0), max(xs, default=1.0)
     low_y, high_y = min(ys) * _ROOM, max(ys) * _ROOM
@@ -60,6 +74,9 @@ def plot(
         return (y - low_y) / (high_y - low_y) if high_y > low_y else 0.0
 
     inside: list[Markup] = []
+    for band in bands:
+        style = f"left:{share(at_x(band.from_x))};width:{share(at_x(band.to_x) - at_x(band.from_x))}"
+        inside.append(el("span", el("em", band.label), cls=f"band{' strong' if band.strong else ''}", style=style))
     if low_y < 0:
         inside.append(el("i", cls="zero", style=f"bottom:{share(at_y(0))}"))
     if steps:
@@ -70,7 +87,7 @@ def plot(
             style = f"left:{share(at_x(mark.x) - width / 2)};width:{share(width)};height:{share(at_y(mark.y))}"
         else:
             style = f"left:{share(at_x(mark.x))};bottom:{share(at_y(mark.y))}"
-        kind = f"{'col' if columns else 'dot'}{' strong' if mark.strong else ''}"
+        kind = f"{'col' if columns else 'dot'}{' strong' if mark.strong else ''}{' beside' if mark.beside else ''}"
         inside.append(el("i", cls=kind, style=style, data_tip=mark.tip or None))
     for level in levels:
         left = 0.0 if level.from_x is None else at_x(level.from_x)

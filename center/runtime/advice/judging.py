@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from center.contract.store import StoreUnavailable
 from center.database import actions
 from center.model.kept_action import KeptAction
-from center.runtime.advice.measured_past import PlanPast
+from center.runtime.advice.measured_past import PlanPast, site_today
 from center.runtime.state import CenterState
 from oee.advice.gain.action import ActionRecord, due, is_measured, judged
 from oee.advice.gain.verdict import DaySeries
@@ -54,7 +54,7 @@ def _judge_or_tell(center: CenterState, engine: Engine, item: KeptAction) -> Non
 
 def judge_action(center: CenterState, engine: Engine, item: KeptAction) -> None:
     """Judges what is due of one action now. Raises `StoreUnavailable`."""
-    today = PlanPast(center, engine, item.record.plan).today()
+    today = site_today(center, item.site)
     now_ns = center.now_ns()
     record = item.record
     while waiting := due(record, today):
@@ -62,9 +62,9 @@ def judge_action(center: CenterState, engine: Engine, item: KeptAction) -> None:
         plan = replace(what.plan, after=what.plan.check_window(what.months)) if what.months else what.plan
         verdict = PlanPast(center, engine, plan).verdict()
         step = partial(judged, what=what, verdict=verdict, now_ns=now_ns)
-        kind = "checked" if what.months else "judged"
-        text = verdict.result if what.number == len(record.registered) - 1 else f"{verdict.result} 1"
-        changed = actions.change_action(engine, item.id, step, kind, text, JUDGE, now_ns, _silent)
+        newest = what.number == len(record.registered) - 1
+        kind = "checked" if what.months else "judged" if newest else "judged_first"
+        changed = actions.change_action(engine, item.id, step, kind, verdict.result, JUDGE, now_ns, _silent)
         if changed is None or changed.record == record:
             return
         record = changed.record

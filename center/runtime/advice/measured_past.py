@@ -43,12 +43,12 @@ class PlanPast:
         if found is None:
             return GainVerdict("unknown", ("no_days",))
         everything = Days(plan.before.first, plan.after.last)
-        changed = () if self._means_the_same(everything) else ("changed",)
+        changed = () if _means_the_same(self._center, plan, everything) else ("changed",)
         return judge(
             plan,
             found,
             season=self._season(),
-            verified_ideals=self._verified(),
+            verified_ideals=_verified(self._center, plan),
             not_comparable=changed,
         )
 
@@ -69,9 +69,9 @@ class PlanPast:
     def told(self) -> Detectable | None:
         """What the plan could show, by the last weeks of its machines; None without any."""
         plan = self._plan
-        if not self._revisions(plan.machines[0]):
+        if not _revisions(self._center, self._site, plan.machines[0]):
             return None
-        last = self.today() - timedelta(1)
+        last = site_today(self._center, self._site) - timedelta(1)
         recent = Days(last - timedelta(HISTORY_DAYS - 1), last)
         history = self._windows(recent, plan.machines)
         if history is None:
@@ -82,7 +82,7 @@ class PlanPast:
 
     def worked_days(self) -> tuple[int, int]:
         """Days with scheduled time in both windows, by the calendar that the first machine has now."""
-        calendar = self._calendar(self._plan.machines[0])
+        calendar = _calendar(self._center, self._site, self._plan.machines[0])
         if calendar is None:
             return 0, 0
         return worked_days(calendar, self._plan.before), worked_days(calendar, self._plan.after)
@@ -102,8 +102,9 @@ class PlanPast:
         """The same weeks a year before, if there were enough ordinary days in both and nothing was changed between."""
         if self._plan.controls:
             return None
-        before, after = (days.moved(-_YEAR_DAYS) for days in (self._plan.before, self._plan.after))
-        if not self._means_the_same(Days(before.first, after.last)):
+        plan = self._plan
+        before, after = (days.moved(-_YEAR_DAYS) for days in (plan.before, plan.after))
+        if not _means_the_same(self._center, plan, Days(before.first, after.last)):
             return None
         found = [self._windows(days, self._plan.machines) for days in (before, after)]
         if found[0] is None or found[1] is None or min(len(item.day) for item in found if item) < LEAST_DAYS:
@@ -117,7 +118,7 @@ class PlanPast:
 
     def _window(self, days: Days, machine: str) -> Measured | None:
         """What a machine did on these dates as far as they are over; None without a calendar or a day with facts."""
-        calendar = self._calendar(machine)
+        calendar = _calendar(self._center, self._site, machine)
         span = span_ns(calendar, days) if calendar else None
         owner = self._center.ledger_cache.sites.owner(self._site, machine)
         if calendar is None or span is None or owner is None:
@@ -127,7 +128,7 @@ class PlanPast:
             return None
         begin_ns = max(start_ns - CONTEXT_NS, owner.first_ns, 0)
         stops = stop_columns(self._center.store.stops(StopQuery(self._site, begin_ns, end_ns, (machine,))).stops)
-        zone = self._revisions(machine)[-1].zone.key
+        zone = _revisions(self._center, self._site, machine)[-1].zone.key
         facts = minutes_of(self._center, self._site, machine, zone, calendar, begin_ns, end_ns)
         whole = machine_window(machine, calendar, facts, stops, begin_ns, end_ns)
         window = part_of(whole, start_ns, end_ns)
@@ -138,36 +139,41 @@ class PlanPast:
         records = [item.record for item in findings.kept_findings(self._engine, [self._site], machine=machine)]
         return measure(window, self._plan.metric, self._plan.part, holes=holes, open_findings=open_rules(records))
 
-    def today(self) -> date:
-        """The date at the site."""
-        current = self._center.ledger_cache.sites.current(self._site)
-        zone = current.zone if current else self._center.zone
-        return datetime.fromtimestamp(self._center.now_ns() / 1e9, UTC).astimezone(zone).date()
 
-    def _revisions(self, machine: str) -> Sequence[Revision]:
-        return self._center.ledger_cache.sites.of_machine(self._site, machine)
+def site_today(center: CenterState, site: str) -> date:
+    """The date at a site."""
+    current = center.ledger_cache.sites.current(site)
+    zone = current.zone if current else center.zone
+    return datetime.fromtimestamp(center.now_ns() / 1e9, UTC).astimezone(zone).date()
 
-    def _calendar(self, machine: str) -> Calendar | None:
-        """That of the newest site body that names the machine."""
-        known = (item.calendar(machine) for item in reversed(self._revisions(machine)))
-        return next((item for item in known if item is not None), None)
 
-    def _means_the_same(self, days: Days) -> bool:
-        """Whether calendars, limits for short stops and ideal times of all machines were the same on these dates."""
-        for machine in (*self._plan.machines, *self._plan.controls):
-            calendar = self._calendar(machine)
-            span = span_ns(calendar, days) if calendar else None
-            if span is None:
+def _revisions(center: CenterState, site: str, machine: str) -> Sequence[Revision]:
+    return center.ledger_cache.sites.of_machine(site, machine)
+
+
+def _calendar(center: CenterState, site: str, machine: str) -> Calendar | None:
+    """That of the newest site body that names the machine."""
+    known = (item.calendar(machine) for item in reversed(_revisions(center, site, machine)))
+    return next((item for item in known if item is not None), None)
+
+
+def _means_the_same(center: CenterState, plan: GainPlan, days: Days) -> bool:
+    """Whether calendars, limits for short stops and ideal times of all machines were the same on these dates."""
+    for machine in (*plan.machines, *plan.controls):
+        calendar = _calendar(center, plan.site, machine)
+        span = span_ns(calendar, days) if calendar else None
+        if span is None:
+            return False
+        known = [item for item in _revisions(center, plan.site, machine) if item.valid_from_ns < span[1]]
+        for older, newer in pairwise(known):
+            begun_ns = newer.valid_from_ns
+            if begun_ns > span[0] and not as_before(older, known[-1], machine, (span[0], begun_ns)):
                 return False
-            known = [item for item in self._revisions(machine) if item.valid_from_ns < span[1]]
-            for older, newer in pairwise(known):
-                begun_ns = newer.valid_from_ns
-                if begun_ns > span[0] and not as_before(older, known[-1], machine, (span[0], begun_ns)):
-                    return False
-        return True
+    return True
 
-    def _verified(self) -> bool:
-        """Whether somebody has confirmed every ideal time of the site."""
-        revisions = self._revisions(self._plan.machines[0])
-        products = revisions[-1].body.products.values() if revisions else ()
-        return bool(products) and all(product.source not in ("", "guess") for product in products)
+
+def _verified(center: CenterState, plan: GainPlan) -> bool:
+    """Whether somebody has confirmed every ideal time of the site."""
+    revisions = _revisions(center, plan.site, plan.machines[0])
+    products = revisions[-1].body.products.values() if revisions else ()
+    return bool(products) and all(product.source not in ("", "guess") for product in products)
