@@ -3,13 +3,14 @@
 # make quick  lint, types and the pure tests, in seconds: while you work
 # make check  lint and types only
 # make test-faults  the long rounds: kills, bad lines, refusing disks (a quarter of an hour)
+# make package  what is handed out: wheel, Debian packages, SHA256SUMS, in dist/
 # make test-peers   foreign servers that take minutes to build (scripts/peer-*)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-faults test-peers quick check clean
+.PHONY: demo test test-faults test-peers quick check package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nhip demo
@@ -34,6 +35,9 @@ quick: $(VENV)/.test
 
 check: $(VENV)/.test
 	scripts/check
+
+package: $(VENV)/.test
+	scripts/package
 
 $(VENV)/.demo: pyproject.toml
 	scripts/install $(PYTHON) $(VENV) demo

@@ -17,7 +17,8 @@ from words.catalogue import catalogue, read_catalogue
 ROOT = Path(words.__file__).parent.parent
 ROOMS = sorted(path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests")
 SOURCES = [path for room in ROOMS for kind in ("*.py", "*.js") for path in sorted(room.rglob(kind))] + [
-    ROOT / "nhip.py"
+    ROOT / "nhip.py",
+    ROOT / "scripts" / "command_pages.py",
 ]
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 LITERAL = re.compile(r"""\bsay\(\s*["']([a-z0-9_]+\.[a-z0-9_.]+)["']""")  # other rooms may have a say() of their own
