@@ -217,7 +217,7 @@ ARROWS = {
         validate
     """,
     "center": """
-        run/        -> outgoing/ accounts/ api/ ingest/ runtime/ database/ model/
+        run/        -> outgoing/ accounts/ api/ ingest/ runtime/ database/ contract/ model/
         commands/   -> outgoing/ accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
         outgoing/   -> console/ api/ queries/ runtime/ database/ contract/ model/
         console/    -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/

@@ -152,6 +152,10 @@ class ProcessGroup(Protocol):
         """A number that no other running process has; it may be reused once this process has ended."""
         ...
 
+    def secret(self) -> str:
+        """A text that all processes of this center know and nobody else."""
+        ...
+
     def lease(self, job: str) -> bool:
         """Whether this process holds the lease of the job, now or from now on until it ends or loses its connection."""
         ...

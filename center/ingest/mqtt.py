@@ -39,7 +39,6 @@ _UNACKNOWLEDGED: Final = 20
 """Messages that the center publishes before the broker has acknowledged the first."""
 _UNSUPPORTED_VERSION: Final = 0x84
 _NO_SHARING: Final = 0x9E
-_SHARED: Final = "$share/nhip-center/"
 _KEEPALIVE_S: Final = 30
 SUBACK_S: Final = 30.0
 """A broker that answers pings, but SUBSCRIBE not within this time, will never pass anything on."""
@@ -64,25 +63,27 @@ class BrokerSettings:
 @dataclass(frozen=True)
 class TopicSubscriptions:
     """What a session subscribes to. shared: kinds of which each message goes to one of several workers; plain: kinds of
-    which it receives every message. unfit: called with the reason if the broker cannot share, which is final.
+    which it receives every message; group: the workers' name for what they share. unfit: called with the reason if the broker cannot share, which is final.
     """
 
     plain: tuple[Kind, ...] = FROM_GATEWAY
     shared: tuple[Kind, ...] = ()
     unfit: Callable[[str], None] = lambda _reason: None
+    group: str = ""
 
     def filters(self) -> list[tuple[str, int]]:
         """Filters and qualities of service; the last, for gateways of the next version, may be refused."""
-        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self.shared]
+        shared = [(f"$share/{self.group}/{subscription(kind)}", _QOS[kind]) for kind in self.shared]
         return [*shared, *((subscription(kind), _QOS[kind]) for kind in self.plain), (next_status(), 0)]
 
 
-def subscriptions_of(role: str, unfit: Callable[[str], None]) -> TopicSubscriptions:
-    """The subscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
+def subscriptions_of(role: str, unfit: Callable[[str], None], group: str) -> TopicSubscriptions:
+    """The subscriptions of a process of that role. group: a secret of the center's processes, since whoever knows the name of
+    a shared subscription gets a share of what is published, whether or not it may read it. Every worker receives every status: any of them may answer it, and
     retained messages are not delivered to a shared subscription.
     """
     if role == "ingest":
-        return TopicSubscriptions(("status",), ENVELOPED, unfit)
+        return TopicSubscriptions(("status",), ENVELOPED, unfit, group)
     return TopicSubscriptions(("live", "status")) if role == "console" else TopicSubscriptions()
 
 

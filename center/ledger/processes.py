@@ -5,13 +5,17 @@ under which the process saves marks in the store. PostgreSQL releases them when 
 SQLite there is only one process, and every lock is granted.
 """
 
+import secrets
 import threading
 from typing import Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from center.contract.store import StoreUnavailable
+from center.database.sql import writing
+from center.ledger.statements import insert
+from center.ledger.tables import META
 from center.model.complaints import not_ready
 
 _MEMBERSHIP: Final = 0x6E680001
@@ -47,6 +51,13 @@ class ProcessLocks:
         if taken is None:
             raise StoreUnavailable(f"{len(_NUMBERS)} processes share this database already")
         return str(taken - _NUMBERS[0])
+
+    def secret(self) -> str:
+        """By the contract of `ProcessGroup`."""
+        made = {"key": "group", "value": secrets.token_hex(16)}
+        with writing(self._engine) as connection:
+            connection.execute(insert(connection, META).values(made).on_conflict_do_nothing())
+            return str(connection.scalar(select(META.c.value).where(META.c.key == "group")))
 
     def close(self) -> None:
         """Releases all locks."""

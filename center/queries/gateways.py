@@ -15,6 +15,7 @@ from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import CheckedQuestion, NextPage, Question, WindowAnswer, check, zone_of
 from center.queries.sites import gateways_of
+from center.runtime.live import Picture
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
@@ -33,6 +34,7 @@ from wire.marks import holes
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
 _UNKNOWN: Final = FACT[f"{State.UNKNOWN.word}_ms"]
 _MEASURES: Final = ("tags_per_s", "poll_late_p99_s", "unknown_share", "outbox_mb", "rss_mb", "cpu_s", "uptime_s")
+_UNRECEIVED_NS: Final = 15 * 60_000_000_000
 _MOST_LINK, _MOST_TEXT = 10, 60
 _Key = tuple[int, str]
 """A business day's start [ns UTC] and a gateway."""
@@ -99,7 +101,8 @@ class GatewayAnswer(TypedDict):
     """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
     closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
     held_back: how many of its messages were not taken since the start, if it sent more than its budget within the last ten
-    minutes, else 0. unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
+    minutes, else 0. unreceived: how many envelopes it says wait, if it has said so for 15 minutes and none of it has come, else 0.
+    unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
     catalogue) and values. boxes: how many boxes run as this gateway, 1 unless somebody made a mistake; held: what waits for
     a decision about them. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
     them.
@@ -125,6 +128,7 @@ class GatewayAnswer(TypedDict):
     trouble: str
     unreadable: bool
     held_back: int
+    unreceived: int
     link: list[LinkAnswer]
     boxes: int
     held: HeldAnswer | None
@@ -205,6 +209,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "unreadable": picture.unreadable(now_ns),
         "held_back": back.messages if back else 0,
+        "unreceived": _unreceived(picture, streams, now_ns),
         "boxes": max(1, len(picture.boxes.rivals(now_ns))),
         "held": _held(center, site, gateway),
         "link": [_link(item) for item in status.link[:_MOST_LINK]] if status else [],
@@ -213,6 +218,14 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
     }
+
+
+def _unreceived(picture: Picture, streams: Iterable[StreamRecord], now_ns: int) -> int:
+    """A gateway whose status comes and whose envelopes do not; where its link is in trouble, it says why itself."""
+    if picture.status is None or picture.status.link or not picture.waiting_ns or not picture.online(now_ns):
+        return 0
+    last_ns = max((record.seen_ns for record in streams), default=0)
+    return picture.status.waiting if now_ns - max(last_ns, picture.waiting_ns) > _UNRECEIVED_NS else 0
 
 
 def _held(center: CenterState, site: str, gateway: str) -> HeldAnswer | None:

@@ -23,6 +23,7 @@ from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.api.outside import Outside
+from center.contract.ledger import SharedLedger
 from center.database.actions import prepare_actions
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
@@ -176,7 +177,8 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
         settings.certificate_file,
         settings.private_key_file,
     )
-    ingest = Ingest(center, broker, subscriptions_of(settings.role, unfit), notices=NoticeKeeper(opened.notices))
+    group = center.ledger.processes.secret() if isinstance(center.ledger, SharedLedger) else ""
+    ingest = Ingest(center, broker, subscriptions_of(settings.role, unfit, group), notices=NoticeKeeper(opened.notices))
     sender = DeclarationSender(opened.declarations, ingest.publish, center.now_ns, ingest.fits)
     ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":

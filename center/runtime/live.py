@@ -15,7 +15,8 @@ SILENT_AFTER_NS: Final = 90_000_000_000
 @dataclass(frozen=True)
 class Picture:
     """A gateway's last messages, and when the center received them (center's time [ns UTC]). unreadable_ns: the
-    last that this center could not read; boxes: those that connect as this gateway.
+    last that this center could not read; waiting_ns: since when each status said that envelopes wait, 0 if the last one said
+    that none does; boxes: those that connect as this gateway.
     """
 
     live: Live | None = None
@@ -23,6 +24,7 @@ class Picture:
     status: Status | None = None
     status_ns: int = 0
     unreadable_ns: int = 0
+    waiting_ns: int = 0
     boxes: Boxes = Boxes()
 
     def online(self, now_ns: int) -> bool:
@@ -52,10 +54,11 @@ class Pictures:
 
     def record_status(self, site: str, gateway: str, status: Status, now_ns: int, *, kept: bool = False) -> None:
         """Records a `status` message. kept: the broker kept it, so it may be old."""
-        boxes = self.get(site, gateway).boxes
+        before = self.get(site, gateway)
+        boxes, waiting_ns = before.boxes, (before.waiting_ns or now_ns) if status.waiting else 0
         if not kept:
             boxes = boxes.heard(frozenset(status.marks), now_ns)
-        self._put(site, gateway, status=status, status_ns=now_ns, boxes=boxes)
+        self._put(site, gateway, status=status, status_ns=now_ns, waiting_ns=waiting_ns, boxes=boxes)
 
     def record_unreadable(self, site: str, gateway: str, now_ns: int) -> None:
         """Records that a message could not be read."""

@@ -184,6 +184,22 @@ def test_a_gateway_that_sends_more_than_its_budget(center, lang):
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
+def test_a_gateway_whose_status_comes_and_whose_envelopes_do_not(center, lang):
+    """What it says it has sent and what arrives are compared."""
+    zone = center.ledger_cache.sites.current("van-long").zone
+    status = Status(online=True, at_ns=NOW, waiting=7)
+    center.pictures.record_status("van-long", "main", status, NOW - 20 * MINUTE_NS)
+    hear(center, waiting=7)
+    [row] = gateways(center, EVERYTHING)
+    assert row["unreceived"] == 7
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    assert say("delivery.trouble.unreceived", lang, count="7") in card
+    for change in ({"waiting": 0}, {"waiting": 7}):  # all were taken; the next wait began only now
+        hear(center, **change)
+        assert gateways(center, EVERYTHING)[0]["unreceived"] == 0
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
 def test_what_is_not_closed_yet_is_said_beside_what_waits(center, lang):
     """Nothing waits, and still the last two minutes are not there: they are not closed."""
     hear(center, waiting=0, closed_ns=NOW - NOW % MINUTE_NS - MINUTE_NS)

@@ -45,7 +45,10 @@ def process(request, tmp_path, rows):
         center = center_state(rows, opened[-1])
         patient = role == "console"
         return center, Ingest(
-            center, BrokerSettings("127.0.0.1", port), subscriptions_of(role, lambda _reason: None), patient=patient
+            center,
+            BrokerSettings("127.0.0.1", port),
+            subscriptions_of(role, lambda _reason: None, opened[-1].processes.secret()),
+            patient=patient,
         )
 
     yield one
@@ -129,3 +132,13 @@ def test_a_console_hears_of_connections_and_gateways(process, tmp_path):
         assert not gateway.receipts  # it answers for no ledger
         gateway.close()
         console.stop()
+
+
+def test_the_workers_share_a_group_whose_name_only_they_know(process):
+    """Whoever knew it would get a share of all facts, and whatever its rules do not let it read would be lost."""
+    groups = {process()[0].ledger.processes.secret() for _ in range(2)}
+    assert len(groups) == 1
+    (group,) = groups
+    assert len(group) == 32
+    filters = [name for name, _ in subscriptions_of("ingest", lambda _reason: None, group).filters()]
+    assert sum(name.startswith(f"$share/{group}/") for name in filters) == 3

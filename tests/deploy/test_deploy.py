@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -100,9 +101,43 @@ def test_mosquitto_reads_its_configuration_and_lets_gateways_say_only_what_is_th
         eventually(lambda: _said(bundle, topic("van-long", "main", "facts")) in (0x00, 0x10))  # no subscribers: fine
         assert _said(bundle, topic("song-hong", "main", "facts")) == 0x87  # not authorized
         assert _said(bundle | {"password": "guessed"}, topic("van-long", "main", "facts")) is None
+        other = installed.enroll("song-hong")
+        with _connected(bundle, "van-long.main") as mine, _connected(other, "van-long.main") as theirs:
+            assert theirs.is_connected()
+            assert _answered(mine)
+            with _connected(bundle, "van-long.main") as box:  # a second box with the same bundle still ends the first
+                eventually(lambda: not mine.is_connected())
+                assert _answered(box)
     finally:
         broker.terminate()
         broker.wait(PATIENCE_S)
+
+
+@contextmanager
+def _connected(bundle, client_id):
+    """Somebody with this account and this client id, once the broker has answered."""
+    host, _, port = bundle["broker"].removeprefix("mqtts://").partition(":")
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5, reconnect_on_failure=False
+    )
+    client.tls_set_context(ssl.create_default_context(cadata=bundle["ca"]))
+    client.username_pw_set(bundle["username"], bundle["password"])
+    client.connect(host, int(port))
+    client.loop_start()
+    try:
+        eventually(client.is_connected)
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _answered(client):
+    """Whether the broker still answers a client's subscription."""
+    over = threading.Event()
+    client.on_subscribe = lambda *_: over.set()
+    client.subscribe("nhip/v1/van-long/main/receipt", 1)
+    return over.wait(PATIENCE_S)
 
 
 def _said(bundle, where):

@@ -91,6 +91,8 @@ def troubles(row: Row, zone: tzinfo, lang: str, *, decides: bool = False) -> Seq
         out.append(say("delivery.trouble.unreadable", lang))
     if row["held_back"]:
         out.append(say("delivery.trouble.held_back", lang, count=number(row["held_back"], lang)))
+    if row["unreceived"]:
+        out.append(say("delivery.trouble.unreceived", lang, count=number(row["unreceived"], lang)))
     if row["cannot_store"]:
         why = row["trouble"]
         out.append(say("delivery.trouble.storing" if why else "delivery.trouble.disk", lang, why=why))
