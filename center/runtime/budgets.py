@@ -6,7 +6,7 @@ through, and neither stored nor receipted. It keeps its envelopes and sends them
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 _MOST_GATEWAYS: Final = 10_000
@@ -49,16 +49,13 @@ class _Account:
     """At most so many are in the ledger's quarantine; None before anybody has looked."""
 
 
-@dataclass
 class Budgets:
     """Of all gateways of a center. Any thread may use it; it is told the time [s], of any clock that never goes back."""
 
-    limits: BudgetLimits = field(default_factory=BudgetLimits)
-
-    def __post_init__(self) -> None:
+    def __init__(self, limits: BudgetLimits = BudgetLimits()) -> None:  # frozen
+        self.limits = limits
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str, str], _Account] = {}
-        limits = self.limits
         self._full: dict[str, tuple[float, float]] = {
             "messages": (limits.messages, limits.messages / _MINUTE_S),
             "packed": (limits.packed_bytes, limits.packed_bytes / _MINUTE_S),
