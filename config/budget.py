@@ -9,7 +9,11 @@ class BudgetModel(Strict):
     """What a center takes of one gateway. Beyond it the gateway waits: it keeps its envelopes and sends them again."""
 
     messages_per_minute: int = Field(
-        default=3000, ge=10, le=1_000_000, description="Messages; as many at once after a pause.", examples=["3000"]
+        default=3000,
+        ge=10,
+        le=1_000_000,
+        description="Messages; those of five minutes at once after a pause.",
+        examples=["3000"],
     )
     mb_per_minute: int = Field(default=32, ge=1, le=10_000, description="As they arrive [MB].", examples=["32"])
     unpacked_mb_per_minute: int = Field(

@@ -32,7 +32,7 @@ def arrived(gateway, number, size=1):
 
 def test_a_budget_fills_again_as_time_goes_by():
     budgets = Budgets(LIMITS)
-    assert [budgets.admits(*WHO, 1, 0.0) for _ in range(61)] == [True] * 60 + [False]
+    assert [budgets.admits(*WHO, 1, 0.0) for _ in range(301)] == [True] * 300 + [False]
     assert budgets.admits("van-long", "annex", 1, 0.0)
     assert [budgets.admits(*WHO, 1, 2.0) for _ in range(3)] == [True, True, False]
     assert budgets.held_back(*WHO, 3.0).messages == 2
@@ -45,9 +45,9 @@ def test_a_budget_fills_again_as_time_goes_by():
 @pytest.mark.parametrize(
     ("spend", "wait_s"),
     [
-        (lambda budgets: budgets.admits(*WHO, 6_600, 0.0), 7),
+        (lambda budgets: budgets.admits(*WHO, 30_600, 0.0), 7),
         (lambda budgets: budgets.charge_unpacked(*WHO, 120_000, 0.0), 61),
-        (lambda budgets: budgets.quarantined(*WHO, [1] * 6, 0.0), 61),
+        (lambda budgets: budgets.quarantined(*WHO, [1] * 18, 0.0), 61),
     ],
     ids=["bytes as they arrive", "bytes once they are unpacked", "payloads in quarantine"],
 )
@@ -152,7 +152,7 @@ def test_the_oldest_go_where_a_gateway_has_more_in_quarantine_than_it_may(ledger
 
 def test_beyond_its_budget_a_gateway_waits_and_is_shown_and_others_notice_nothing(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    budgets = Budgets(BudgetLimits(messages=10, quarantine_bytes=300))
+    budgets = Budgets(BudgetLimits(messages=2, quarantine_bytes=300))
     center = center_state(store, budgets=budgets)
     with mosquitto(tmp_path) as port:
         ingest = Ingest(center, BrokerSettings("127.0.0.1", port))

@@ -1,0 +1,80 @@
+"""A hostile gateway harms nobody but itself: beside each attack three honest gateways get their receipts, every page answers, and at
+the end the sums of the honest are exact and the center has never had more than 512 MB.
+
+Numbers stay small and harmless; how the receipts compare with a quiet run is measured by `bench/hostile.py`.
+"""
+
+import hashlib
+import json
+
+import pytest
+from absurd import corpus
+from hostile_stage import ATTACKS, Hostile, stage
+
+from wire.envelope import seal
+from wire.topics import ENVELOPED
+
+MOST_MB = 512
+_A_GATEWAY = 20
+"""Messages of one hostile gateway of the fuzzer: fewer than its budget, so that all are read."""
+
+
+@pytest.fixture(scope="module")
+def running_stage(tmp_path_factory):
+    with stage(tmp_path_factory.mktemp("hostile")) as made:
+        yield made
+
+
+@pytest.fixture
+def hostile(running_stage, request):
+    made = Hostile(running_stage.port, hashlib.sha256(request.node.name.encode()).hexdigest()[:16])
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+def test_beside_an_attack_everybody_else_is_served(running_stage, hostile, attack):
+    with running_stage.honest_work():
+        attack(hostile)
+        running_stage.answers_everybody()
+    running_stage.answers_everybody()
+    running_stage.sums_are_exact()
+    assert running_stage.most_mb() < MOST_MB
+
+
+def test_beside_absurd_messages_everybody_else_is_served(running_stage):
+    _fuzz(running_stage, 300)
+
+
+@pytest.mark.slow
+def test_beside_thousands_of_absurd_messages_everybody_else_is_served(running_stage):
+    _fuzz(running_stage, 5000)
+
+
+def _fuzz(running_stage, count):
+    messages = corpus(count)
+    assert {kind for kind, _ in messages} == {*ENVELOPED, "status", "live"}
+    with running_stage.honest_work():
+        for first in range(0, len(messages), _A_GATEWAY):
+            hostile = Hostile(running_stage.port, f"absurd-{first}")
+            for kind, content in messages[first : first + _A_GATEWAY]:
+                if kind in ENVELOPED:
+                    hostile.send(seal(kind.encode().hex()[:8].rjust(16, "0"), first + 1, 1, content).data, kind)
+                else:
+                    hostile.send(json.dumps(content).encode(), kind)
+            hostile.close()
+            if first % 100 == 0:
+                running_stage.answers_everybody()
+    running_stage.answers_everybody()
+    running_stage.sums_are_exact()
+    assert running_stage.most_mb() < MOST_MB
+
+
+def test_a_start_is_as_quick_and_quiet_after_all_of_it(running_stage):
+    """What was kept of the attacks comes along."""
+    running_stage.stop()
+    running_stage.start()
+    with running_stage.honest_work():
+        running_stage.answers_everybody()
+    running_stage.sums_are_exact()
+    assert running_stage.most_mb() < MOST_MB
