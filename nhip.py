@@ -16,6 +16,7 @@ from agent.commands.recompute import COMMANDS as RECOMPUTE
 from agent.commands.show import COMMANDS as SHOW
 from center.commands.accounts import COMMANDS as ACCOUNTS
 from center.commands.advice import COMMANDS as ADVICE
+from center.commands.alerts import COMMANDS as ALERTS
 from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
@@ -268,7 +269,20 @@ main.add_section("gateway", (agent, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE
 main.add_section("recorded", (replay,))
 main.add_section(
     "center",
-    (center, *ADVICE, *ACCOUNTS, *ENROLMENT, *IMPORT, *REPORT, *QUARANTINE, *RECOUNT, *MACHINES, *BACKUP, migrate),
+    (
+        center,
+        *ADVICE,
+        *ACCOUNTS,
+        *ENROLMENT,
+        *IMPORT,
+        *REPORT,
+        *ALERTS,
+        *QUARANTINE,
+        *RECOUNT,
+        *MACHINES,
+        *BACKUP,
+        migrate,
+    ),
 )
 main.add_section("developer", (demo, simulate))
 

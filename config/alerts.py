@@ -31,6 +31,7 @@ class StopRule(Strict):
     """A machine stands in its shift."""
 
     longer: Duration = Field(900.0, description="For longer than this.", examples=["15min"])
+    over: DurationOrZero = Field(60.0, description="It is over once it has run for so long.", examples=["1min"])
     states: tuple[_StopState, ...] = Field(
         ("breakdown", "unplanned_stop", "starved", "blocked"), min_length=1, description="In one of these states."
     )
@@ -40,6 +41,7 @@ class NoDataRule(Strict):
     """A machine is unknown in its shift, or its gateway is away."""
 
     longer: Duration = Field(600.0, description="For longer than this.", examples=["10min"])
+    over: DurationOrZero = Field(60.0, description="It is over once data have come for so long.", examples=["1min"])
 
 
 class OeeRule(Strict):

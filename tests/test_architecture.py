@@ -233,6 +233,7 @@ ARROWS = {
         model/
     """,
     "center/outgoing": """
+        alerts/  -> mail
         reports/ -> mail
         mail
     """,

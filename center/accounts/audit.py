@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from center.accounts.schema import AUDIT
 from center.database.sql import reading, writing
+from center.model.alerts.alert import AlertRecord
 from center.model.targets import SaidTarget
 
 MOST_ROWS: Final = 1000
@@ -60,6 +61,20 @@ def record_target(connection: Connection, who: str, address: str, what: str, tar
     since = target.since.isoformat() if target.since else ""
     detail = {"kind": target.kind, "value": target.value, "product": target.product, "since": since}
     record(connection, target.at_ns, Actor(who, address), what, place, **detail)
+
+
+def record_taken(connection: Connection, who: str, address: str, alert: AlertRecord) -> None:
+    """Adds the entry that somebody took an alert on to the change's transaction."""
+    about = "/".join(part for part in (alert.key.site, alert.key.machine or alert.key.gateway) if part)
+    record(
+        connection,
+        alert.acknowledged_ns,
+        Actor(who, address),
+        "alert.taken",
+        about,
+        kind=alert.key.kind,
+        alert=alert.id,
+    )
 
 
 def entries(engine: Engine, before: int | None = None, limit: int = 100) -> tuple[list[AuditEntry], int]:

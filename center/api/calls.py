@@ -1,5 +1,6 @@
 """HTTP for what people at the machines said beside numbers: calls for help, notes, counts by cause."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from fastapi import FastAPI, Query
@@ -79,7 +80,7 @@ def add_calls(app: FastAPI, center: CenterState, engine: Engine) -> None:
         """Calls for help at the machines."""
         sites = sites_of(center, viewer, site)
         rows = listed(engine, sites, machine=machine, kinds=("call", "step"), limit=5 * limit)
-        found = [call for call in _calls(rows) if call[2].ended_ns is None or not only_open]
+        found = [call for call in found_calls(rows) if call[2].ended_ns is None or not only_open]
         return {"rows": [_call(center, viewer, *call) for call in found[:limit]]}
 
     @app.get(f"{V1}/notices", responses=PROBLEMS)
@@ -92,7 +93,7 @@ def add_calls(app: FastAPI, center: CenterState, engine: Engine) -> None:
         return {"rows": [_notice(center, viewer, row) for row in rows]}
 
 
-def _calls(rows: list[NoticeRecord]) -> list[tuple[str, str, Call]]:
+def found_calls(rows: Iterable[NoticeRecord]) -> list[tuple[str, str, Call]]:
     """Site, gateway and call, the newest first."""
     events: dict[tuple[str, str], list[CallEvent]] = {}
     for row in rows:

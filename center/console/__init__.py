@@ -43,11 +43,13 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         add_action_pages(app, center, actions)
     from center.console.worklist.page import add_worklist_page  # noqa: PLC0415
 
-    add_worklist_page(app, center, declares=declaring is not None)
+    alerts = getattr(app.state, "alerts", None)
+    open_alerts = alerts.open if alerts else None
+    add_worklist_page(app, center, open_alerts, declares=declaring is not None)
     decisions = getattr(app.state, "box_decisions", None)
     if decisions:
         from center.console.delivery.decision import add_decision_pages  # noqa: PLC0415
 
         add_decision_pages(app, center, decisions)
     add_error_pages(app, center)
-    add_pages(app, center, declares=declaring is not None, decides=decisions is not None)
+    add_pages(app, center, open_alerts, declares=declaring is not None, decides=decisions is not None)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -43,6 +43,10 @@ _LINKS: dict[str, str] = {"/": "console.fleet", "/work": "work.title", "/deliver
 def link_in_header(url: str, name: str) -> None:
     """From now on every page leads to this one. name: key of its name."""
     _LINKS[url] = name
+
+
+OpenAlerts = Callable[[Viewer, str], Sequence[Mapping[str, Any]]]
+"""The open alerts of a site, or with "" of all, that a viewer may see; as the API lists them."""
 
 
 @dataclass(frozen=True)

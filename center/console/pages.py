@@ -29,8 +29,15 @@ _ICON = (
 )
 
 
-def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False, decides: bool = False) -> None:
-    """Adds the pages, as `center.console.mount` says. declares: whether there is a page for declarations; decides: one for
+def add_pages(
+    app: FastAPI,
+    center: CenterState,
+    alerts: frame.OpenAlerts | None = None,
+    *,
+    declares: bool = False,
+    decides: bool = False,
+) -> None:
+    """Adds the pages, as `center.console.mount` says. alerts: None where none are raised; declares: whether there is a page for declarations; decides: one for
     decisions about a second box.
     """
     cache: AnswerCache = app.state.answers
@@ -48,7 +55,7 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False, deci
     @ui.page("/", response_timeout=_PATIENCE_S)
     async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "", screen: str = "") -> None:
         number = int(part) if part.isdecimal() and len(part) < 6 else 1
-        await fleet.show(visit_of(request), site, order, number, hall=screen == HALL)
+        await fleet.show(visit_of(request), site, order, number, alerts, hall=screen == HALL)
 
     @ui.page("/machine/{site}/{machine_id:path}", response_timeout=_PATIENCE_S)
     async def machine_page(request: Request, site: str, machine_id: str) -> None:

@@ -115,6 +115,11 @@ def ended_since(engine: Engine, since_ns: int) -> list[AlertRecord]:
     return _listed(engine, None, ALERTS.c.ended_ns >= max(since_ns, 1))
 
 
+def alerts_by_id(engine: Engine, ids: Iterable[str]) -> dict[str, AlertRecord]:
+    """Those of these alerts that are there. Raises `StoreUnavailable`."""
+    return {alert.id: alert for alert in _listed(engine, None, ALERTS.c.id.in_(list(ids)))}
+
+
 def past_alerts(
     engine: Engine, sites: Iterable[str] | None, limit: int, before_ns: int | None = None
 ) -> list[AlertRecord]:

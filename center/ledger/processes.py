@@ -19,7 +19,7 @@ from center.ledger.tables import META
 from center.model.complaints import not_ready
 
 _MEMBERSHIP: Final = 0x6E680001
-_LEASES: Final = {"sums": 0x6E680002, "advice": 0x6E680003, "reports": 0x6E680004}
+_LEASES: Final = {"sums": 0x6E680002, "advice": 0x6E680003, "reports": 0x6E680004, "alerts": 0x6E680005}
 _NUMBERS: Final = range(0x6E680100, 0x6E680200)
 
 

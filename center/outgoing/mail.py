@@ -55,8 +55,8 @@ def mail_of(head: MailHead, text: str) -> EmailMessage:
     domain = head.sender.rpartition("@")[2]
     message["Message-ID"] = f"<{sha256(head.key.encode()).hexdigest()[:32]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = head.lang
     message.set_content(text)
+    message["Content-Language"] = head.lang  # `set_content` removes what was said of an earlier content
     return message
 
 

@@ -34,10 +34,12 @@ from center.ingest.worker import Ingest
 from center.model.kept_action import KeptAction
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
+from center.outgoing.alerts.api import add_alerts
 from center.outgoing.reports.api import add_report, add_report_mails
 from center.run.bodies import BODY_S, Bodies
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
+from config.alerts import AlertsModel
 from wire.prometheus import CONTENT_TYPE
 from words import say
 
@@ -55,12 +57,14 @@ def application(
     identify: Identify | None = None,
     notices: Engine | None = None,
     findings: Engine | None = None,
+    alerts: AlertsModel | None = None,
     secure: bool = False,
     body_s: float = BODY_S,
 ) -> FastAPI:
     """All routes but the console's.
 
-    notices: the database of what people at the machines said, None without one; findings: the database of advice.
+    notices: the database of what people at the machines said, None without one; findings: the database of advice;
+    alerts: None where none are raised.
 
     accounts: None where they are off; identify: replaces them as the way to find the viewer; secure: browsers reach the
     center over HTTPS.
@@ -87,6 +91,8 @@ def application(
         prepare_accounts(findings)  # a dismissal and its entry in the audit trail are one transaction
         add_findings(app, center, findings, _dismissal_recorder(center))
         add_actions(app, center, findings, _action_recorder(center))
+    if alerts is not None:
+        add_alerts(app, center, declaring.engine, alerts, audit.record_taken)
     add_report(app, center)
     add_report_mails(app, center, declaring.engine)
     if accounts:

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -34,11 +34,14 @@ from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
+from center.outgoing.alerts.job import AlertJob
+from center.outgoing.alerts.sender import AlertSender
 from center.outgoing.reports.job import ReportMailJob
 from center.run.application import application, waiting_application, worker_application
 from center.run.bodies import MOST_BYTES
 from center.run.connections import Connections, Count
 from center.runtime.advice.advice_job import AdviceJob
+from center.runtime.background import BackgroundJob
 from center.runtime.opening import close_center, open_center
 from center.runtime.patience import Patience
 from center.runtime.rollup_job import RollupJob
@@ -160,7 +163,7 @@ class _Services:
     ingest: Ingest
     sums: RollupJob
     advice: AdviceJob | None
-    mails: ReportMailJob | None
+    outgoing: Sequence[BackgroundJob]
     app: FastAPI
 
 
@@ -191,15 +194,25 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
             accounts,
             notices=opened.notices,
             findings=opened.findings,
+            alerts=settings.alerts,
             secure=settings.secure,
             body_s=settings.connections.body,
         )
         _mount_console(app, center, accounts)
     advice = None if settings.role == "ingest" else AdviceJob(center, opened.findings)
-    mails = None
-    if settings.role != "ingest" and settings.mail:
-        mails = ReportMailJob(center, opened.declarations, settings.mail, settings.reports)
-    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), advice, mails, app)
+    outgoing = [] if settings.role == "ingest" else _outgoing(opened, settings)
+    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), advice, outgoing, app)
+
+
+def _outgoing(opened: _Opened, settings: CenterFile) -> list[BackgroundJob]:
+    """What the center tells people by itself."""
+    center, engine, jobs = opened.center, opened.declarations, list[BackgroundJob]()
+    if settings.mail:
+        jobs.append(ReportMailJob(center, engine, settings.mail, settings.reports))
+    if settings.alerts:
+        jobs.append(AlertJob(center, engine, opened.notices, settings.alerts))
+        jobs.append(AlertSender(center, engine, settings.alerts, settings.mail))
+    return jobs
 
 
 async def _serve(
@@ -218,8 +231,8 @@ async def _serve(
     services.sums.start()
     if services.advice:
         services.advice.start()
-    if services.mails:
-        services.mails.start()
+    for job in services.outgoing:
+        job.start()
     try:
         up = asyncio.create_task(server.opened.wait())
         await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
@@ -238,8 +251,8 @@ async def _serve(
         await asyncio.to_thread(services.sums.stop)
         if services.advice:
             await asyncio.to_thread(services.advice.stop)
-        if services.mails:
-            await asyncio.to_thread(services.mails.stop)
+        for job in services.outgoing:
+            await asyncio.to_thread(job.stop)
         server.should_exit = True
         await serving
         if ready_file:
@@ -342,4 +355,8 @@ def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None)
         from center.outgoing.reports.page import add_report_page  # noqa: PLC0415  # NiceGUI is loaded only where pages are
 
         add_report_page(app, center)  # before the console, which answers every other path
+        if desk := getattr(app.state, "alerts", None):
+            from center.outgoing.alerts.page import add_alert_page  # noqa: PLC0415  # as above
+
+            add_alert_page(app, center, desk)
         importlib.import_module(_CONSOLE).mount(app, center, accounts)

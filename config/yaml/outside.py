@@ -15,6 +15,7 @@ TAKEN: Final = frozenset(
             "actions",
             "admin",
             "advice",
+            "alerts",
             "api",
             "console",
             "declare",

@@ -40,6 +40,11 @@ def report_page(site: str) -> str:
     return outside(f"/report/{quote(site, safe='')}")
 
 
+def alerts_page() -> str:
+    """The address of the page of alerts."""
+    return outside("/alerts")
+
+
 def targets_page(site: str) -> str:
     """The address of a site's targets."""
     return outside(f"/targets/{quote(site, safe='')}")

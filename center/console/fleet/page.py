@@ -10,7 +10,7 @@ from nicegui import ui
 
 from center.api.outside import outside
 from center.console import frame
-from center.console.draw import live_state
+from center.console.draw import alert_rows, live_state
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import delivery_page, machine_page, named, report_page, targets_page
@@ -25,6 +25,7 @@ NUMBERS_EVERY_S: Final = 15.0
 CARDS: Final = 48
 """Cards per page: a browser redraws them every second. The summary counts all machines."""
 _EMPTY_RECHECK_S: Final = 3.0
+_ALERTS_EVERY_S: Final = 5.0
 _GROUPS: Final = (
     ("running", "s-running"),
     ("stopped", "s-unplanned_stop"),
@@ -64,9 +65,17 @@ class _Page:
         return self.visit.lang
 
 
-async def show(visit: frame.Visit, site: str, order: str, number: int = 1, *, hall: bool = False) -> None:
+async def show(
+    visit: frame.Visit,
+    site: str,
+    order: str,
+    number: int = 1,
+    alerts: frame.OpenAlerts | None = None,
+    *,
+    hall: bool = False,
+) -> None:
     """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of the part that is
-    shown, from 1, where there are too many cards for one; hall: for a screen in the hall.
+    shown, from 1, where there are too many cards for one; alerts: None where none are raised; hall: for a screen in the hall.
     """
     center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
     site_rows = await cache.ask(1, queries.sites, center, viewer)
@@ -88,6 +97,7 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1, *, ha
         page = _Page(visit, [], order == "worst", {(row["site"], row["id"]) for row in machines})
         set_clock = add_clock(visit, zone_of(center, viewer, chosen[0]["id"])) if hall else None
         store_banner = ui.html("", sanitize=False)
+        alert_band = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(site_rows, site, order, lang)
         for row in chosen:
@@ -108,6 +118,21 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1, *, ha
     await frame.wait_briefly(refresh_numbers())
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
+    if alerts:
+        refresh_alerts = _alert_refresher(visit, alerts, alert_band, site, hall=hall)
+        await refresh_alerts()
+        ui.timer(_ALERTS_EVERY_S, refresh_alerts, immediate=False)
+
+
+def _alert_refresher(
+    visit: frame.Visit, alerts: frame.OpenAlerts, place: ui.html, site: str, *, hall: bool
+) -> Callable[[], Any]:
+    async def refresh() -> None:
+        with frame.troubles(place.set_content, visit.lang):
+            rows = await visit.cache.ask(_ALERTS_EVERY_S * 0.9, alerts, visit.viewer, site)
+            place.set_content(str((alert_rows.hall_list if hall else alert_rows.band)(rows, visit.lang)))
+
+    return refresh
 
 
 async def _reload_when_known(visit: frame.Visit, site: str) -> None:

@@ -16,7 +16,7 @@ from center.console.delivery.cards import troubles
 from center.console.document import document
 from center.console.draw import time_labels
 from center.console.draw.markup import el, join
-from center.console.draw.names import delivery_page, named
+from center.console.draw.names import alerts_page, delivery_page, named
 from center.console.worklist import rows as work
 from center.model.viewer import Viewer
 from center.queries import gateways as gateway_queries
@@ -37,8 +37,10 @@ _KPIS: Final = ("oee", "performance", "quality", "coverage")
 _UNEXPLAINED: Final = StopFilter(unexplained=True, order="longest")
 
 
-def add_worklist_page(app: FastAPI, center: CenterState, *, declares: bool) -> None:
-    """The route; it returns a page, so the API's description leaves it out."""
+def add_worklist_page(
+    app: FastAPI, center: CenterState, alerts: frame.OpenAlerts | None = None, *, declares: bool
+) -> None:
+    """The route; it returns a page, so the API's description leaves it out. alerts: None where none are raised."""
     cache: AnswerCache = app.state.answers
 
     @app.get("/work", include_in_schema=False)
@@ -52,7 +54,12 @@ def add_worklist_page(app: FastAPI, center: CenterState, *, declares: bool) -> N
             for name in chosen
         ]
         names = {row["id"]: named(row["name"], lang, row["id"]) for row in sites}
-        return _page(center, request, viewer, [item for rows in found for item in rows], names, site)
+        listed = [item for rows in found for item in rows]
+        if alerts:
+            waiting = await run_in_threadpool(alerts, viewer, site if site in names else "")
+            listed += work.alert_work(waiting, alerts_page(), lang)
+        groups = work.GROUPS if alerts else work.GROUPS[1:]
+        return _page(center, request, viewer, work.in_order(listed, groups), names, site)
 
 
 def site_work(
@@ -93,13 +100,13 @@ def _page(
     center: CenterState,
     request: Request,
     viewer: Viewer,
-    found: list[work.Work],
+    found: Mapping[str, list[work.Work]],
     names: Mapping[str, str],
     site: str,
 ) -> Response:
     lang = frame.language(request, center)
     title = say("work.title", lang)
-    groups = [_group(group, rows, names, lang) for group, rows in work.in_order(found).items()]
+    groups = [_group(group, rows, names, lang) for group, rows in found.items()]
     return document(
         center,
         viewer,

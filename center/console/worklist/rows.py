@@ -13,8 +13,8 @@ from center.console.draw.names import declare_page, machine_page, named, targets
 from words import duration, number, percent, say
 
 Row = Mapping[str, Any]
-GROUPS: Final = ("trust", "target", "reasons")
-"""What cannot be trusted, who is far from the target, stops that nobody has explained."""
+GROUPS: Final = ("alerts", "trust", "target", "reasons")
+"""What goes on now and nobody has taken on, what cannot be trusted, who is far from the target, stops that nobody has explained."""
 _UNTRUSTED: Final = ("performance_above_1", "rejects_above_pieces", "more_than_scheduled")
 _NO_GAP: Final = 0.5
 """Points below the target that are not worth a row."""
@@ -141,9 +141,17 @@ def machines_of(rows: Iterable[Row], lang: str, *, may_declare: bool) -> list[Li
     ]
 
 
-def in_order(found: Iterable[Work]) -> dict[str, list[Work]]:
+def alert_work(rows: Iterable[Row], url: str, lang: str) -> Iterator[Work]:
+    """Open alerts that nobody has taken on, the latest first."""
+    waiting = [row for row in rows if not row["acknowledged"]]
+    for place, row in enumerate(waiting):
+        whose = named(row["detail"].get("machine", {}), lang, row["machine"]) or row["gateway"]
+        yield Work("alerts", -place, row["site"], whose, row["text"][lang], url, say("work.act.alert", lang))
+
+
+def in_order(found: Iterable[Work], groups: Sequence[str] = GROUPS) -> dict[str, list[Work]]:
     """By group, the heaviest first."""
-    out: dict[str, list[Work]] = {group: [] for group in GROUPS}
+    out: dict[str, list[Work]] = {group: [] for group in groups}
     for work in sorted(found, key=lambda item: (-item.weight, item.site, item.whose)):
         out[work.group].append(work)
     return out

@@ -1,0 +1,1 @@
+"""Alerts: what is observed, what becomes of it, who is told, where it is acknowledged."""
