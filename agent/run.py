@@ -132,7 +132,7 @@ class Agent:
             author=f"{site.site}/{site.gateway}",
             window_ns=options.window_ns,
         )
-        revise_site = SiteRevision(self._describe, self.clock.now_ns)
+        revise_site = SiteRevision(self._describe, self.clock.now_ns, self.committer.site)
         self.corrections = Corrections(
             self.committer, self.pipeline, acquisition.computing, self.health, self.clock.now_ns, revise_site
         )
@@ -182,6 +182,7 @@ class Agent:
                 self.committer.upkeep.divide,
                 self.committer.thread.note_link,
                 noted=lambda ids: self.andon.noted(ids) if self.andon else None,
+                known=lambda knows: self.committer.site.learn(knows, self.clock.now_ns()),
             ),
             self.health,
             site=self.site.site,

@@ -99,6 +99,7 @@ ARROWS = {
         bodies           -> bounds envelope
         offline_transfer -> topics
         receipts         -> envelope marks
+        site             -> bounds
         values           -> envelope value_buffer
         bounds
         broker_limits

@@ -4,7 +4,6 @@ Tables travel as columns; additive columns that are zero throughout are left out
 minutes are counted from 1970 and dates are days since 1970-01-01.
 """
 
-from datetime import date
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from oee.model import limits
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop, make_table
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
-from wire.bounds import Count, Moment, Names, Number, Seconds, ShownText, Text, Whole, first
+from wire.bounds import Count, Moment, Number, Seconds, ShownText, Text, Whole, first
 from wire.envelope import Unsound
 
 MOST_ROWS: Final = 20_000
@@ -330,110 +329,6 @@ class Status(_Lenient):
     notices: Annotated[list[Notice], first(MOST_NOTICES)] = []
     """The oldest that the center has not confirmed (`Receipt.noted`), at most `MOST_NOTICES`; none to a center that never
     confirms any."""
-
-
-class SiteMachine(_Strict):
-    """A machine as the center shows it. name: language to text."""
-
-    name: Names
-    line: Text = ""
-    calendar: Text = ""
-    """Key in `calendars`; "" is the site's default."""
-    period_s: Seconds = 1.0
-    """Longest polling period of the tags that it uses [s]."""
-    minor_stop_at_most_s: Seconds = 300.0
-
-
-class SiteProduct(_Strict):
-    name: Names = {}
-    ideal_s: Seconds | None = None
-    """Ideal time of one piece, where no machine has its own [s]."""
-    source: Text = ""
-
-
-class SiteReason(_Strict):
-    name: Names
-    state: Text
-
-
-class SiteRotation(_Strict):
-    """A cycle of days that a shift keeps to. start: a first day of it; on: days of the cycle, from 0."""
-
-    days: int = Field(ge=1, le=366)
-    start: date
-    on: list[int] = Field(max_length=366)
-
-
-_Second = Annotated[int, Field(ge=-(10**6), le=10**6)]
-
-
-class SiteShift(_Strict):
-    """One shift of a calendar; times are seconds after the business date's local midnight."""
-
-    name: Text
-    weekdays: list[int] = Field(max_length=7)
-    """0 is Monday."""
-    start_s: _Second
-    end_s: _Second
-    breaks: list[tuple[_Second, _Second]] = Field([], max_length=limits.MOST_BREAKS)
-    rotation: SiteRotation | None = None
-
-
-_Shifts = Annotated[list[SiteShift], Field(max_length=limits.MOST_SHIFTS)]
-
-
-class SiteCalendar(_Strict):
-    shifts: _Shifts
-    exceptions: dict[Text, _Shifts] = Field({}, max_length=limits.MOST_EXCEPTIONS)
-    """ISO date to the shifts of that business date instead."""
-
-
-class SiteLine(_Strict):
-    """A line of machines. name: language to text."""
-
-    name: Names = {}
-    flow: Text = "parallel"
-    constraint: Text = ""
-
-
-class SiteValue(_Strict):
-    """A process value that is sent. machines: those that use its device."""
-
-    unit: Text = ""
-    machines: list[Text] = Field([], max_length=limits.MOST_MACHINES)
-
-
-class SiteTarget(_Strict):
-    """What the site file aims at (`oee.kpi.targets`). values: by kind; since: None for always."""
-
-    line: Text = ""
-    machine: Text = ""
-    product: Text = ""
-    since: date | None = None
-    values: dict[Text, Number] = Field(max_length=20)
-
-
-class SiteBody(_Strict):
-    """`site`: describes the machines and calendars behind a gateway's facts; enveloped and receipted like facts."""
-
-    config_hash: Text
-    valid_from_ns: Moment
-    made_ns: Moment = 0
-    """When it was written [ns UTC], where that is later than when it became valid: it replaces all bodies written before
-    it that are valid from `valid_from_ns` or later; 0 otherwise."""
-    name: Names
-    timezone: Text
-    formula: Text = "nakajima"
-    machines: dict[Text, SiteMachine] = Field(max_length=limits.MOST_MACHINES)
-    products: dict[Text, SiteProduct] = Field({}, max_length=limits.MOST_PRODUCTS)
-    reasons: dict[Text, SiteReason] = Field({}, max_length=limits.MOST_REASONS)
-    lines: dict[Text, SiteLine] = Field({}, max_length=limits.MOST_LINES)
-    calendars: dict[Text, SiteCalendar] = Field({}, max_length=limits.MOST_CALENDARS)
-    """The key "" is the site's default."""
-    values: dict[Text, SiteValue] = Field({}, max_length=limits.MOST_VALUES)
-    """By `device.tag`."""
-    targets: list[SiteTarget] = Field([], max_length=limits.MOST_TARGETS)
-    """Left out by gateways without any, since centers of earlier versions do not know it."""
 
 
 DIVIDED: Final = "sent again in smaller envelopes"

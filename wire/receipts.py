@@ -74,6 +74,9 @@ class Receipt(_Lenient):
     """How many boxes have connected as this gateway lately, each with an outbox of its own: more than one is a mistake."""
     noted: list[str] | None = None
     """Ids of the notices in the gateway's latest `status` that are stored; None from a center that keeps no notices."""
+    knows: list[str] = []
+    """Additions to the content of envelopes that this center understands (`wire.site.DESCRIBED` …). A gateway sends none that
+    is not named here: an older center would keep the whole envelope in quarantine."""
     echo: str = ""
     """The `ask` of the `status` that this answers: `at_ns` was read after that was sent."""
 

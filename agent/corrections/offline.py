@@ -34,7 +34,7 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
         raise
     author = f"{site.site}/{site.gateway}"
     committer = Committer(outbox, pipeline, Sender(all_streams(outbox)), health, time.time_ns, author=author)
-    revise_site = SiteRevision(description(site), time.time_ns)
+    revise_site = SiteRevision(description(site), time.time_ns, committer.site)
     corrections = Corrections(committer, pipeline, asyncio.Lock(), health, time.time_ns, revise_site, progress=progress)
     try:
         now_ns = time.time_ns()

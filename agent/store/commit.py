@@ -20,7 +20,7 @@ from agent.outbox.packing import bodies
 from agent.process.health import Health
 from agent.store.delta_store import DeltaStore
 from agent.store.outbox_thread import OutboxThread
-from agent.store.site import AUTHOR, SiteAnnouncement
+from agent.store.site import AUTHOR, KNOWS, SiteAnnouncement
 from agent.store.upkeep import Upkeep
 from agent.uplink.sender import ReceiptEffect, Sender
 from oee.engine import step as engine
@@ -86,7 +86,8 @@ class Committer:
         self.recorder = recorder or Recorder({})
         self.thread = OutboxThread(outbox, health, lambda: pipeline.uncommitted.rows)
         self.deltas = DeltaStore(health, window_ns)
-        self.site = SiteAnnouncement()
+        known = outbox.settings().get(KNOWS, "")
+        self.site = SiteAnnouncement(frozenset(known.split(",") if known else ()))
         self.on_commit: Callable[[], None] = lambda: None
         self.on_stored: Callable[[Sequence[Delta]], None] = lambda _: None
         self.more_settings: Callable[[], dict[str, str]] = dict

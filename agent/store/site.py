@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wire.bodies import SiteBody
+from wire.site import SiteBody, sendable
 
 SENT: Final = "site_sent"
 """The outbox's setting that holds the digest of the last `site` body stored in it."""
@@ -14,16 +14,18 @@ SENT: Final = "site_sent"
 AUTHOR: Final = "author"
 """The outbox's setting that holds `<site>/<gateway>`: in whose name its envelopes are delivered."""
 
+KNOWS: Final = "center_knows"
+"""The outbox's setting that holds the additions that the center understood when the last `site` body was stored, by commas."""
+
 CommitExtras = tuple[Sequence[tuple[str, Any]], Mapping[str, str]]
 """Contents of envelopes, and settings, that a commit stores beside its batch."""
 
 
-def site_body(description: Mapping[str, Any], valid_from_ns: int) -> dict[str, Any]:
-    """The body as it is sent, valid from `valid_from_ns` on. Raises pydantic's `ValidationError` if a field is missing."""
-    body = SiteBody.model_validate({**description, "valid_from_ns": valid_from_ns}).model_dump(mode="json")
-    if not body["targets"]:
-        del body["targets"]  # an older center would not understand it
-    return body
+def site_body(description: Mapping[str, Any], valid_from_ns: int, knows: Container[str] = ()) -> dict[str, Any]:
+    """The body as it is sent, valid from `valid_from_ns` on. knows: what the center understands (`Receipt.knows`). Raises
+    pydantic's `ValidationError` if a field is missing.
+    """
+    return sendable(SiteBody.model_validate({**description, "valid_from_ns": valid_from_ns}), knows)
 
 
 def digest(body: Mapping[str, Any]) -> str:
@@ -34,8 +36,9 @@ def digest(body: Mapping[str, Any]) -> str:
 
 @dataclass
 class SiteAnnouncement:
-    """The body for the next commit, unless the last one in the outbox described the same."""
+    """The body for the next commit, unless the last one in the outbox described the same. knows: as in `site_body`."""
 
+    knows: frozenset[str] = frozenset()
     _latest: Mapping[str, Any] | None = None
     _due: Mapping[str, Any] | None = None
     _valid_from_ns: int = 0
@@ -49,6 +52,12 @@ class SiteAnnouncement:
         """Makes the last description due again, since the outbox has new streams."""
         if self._latest is not None:
             self.announce(self._latest, now_ns)
+
+    def learn(self, knows: Iterable[str], now_ns: int) -> None:
+        """The center says what it understands: if that has changed, the description is due again."""
+        if self.knows != (new := frozenset(knows)):
+            self.knows = new
+            self.repeat(now_ns)
 
     @property
     def announced(self) -> bool:
@@ -64,9 +73,9 @@ class SiteAnnouncement:
         """What a commit to an outbox with these settings stores for the due description."""
         if self._due is None:
             return (), {}
-        body = site_body(self._due, self._valid_from_ns)
-        body_digest = digest(body)
-        return ((), {}) if settings.get(SENT) == body_digest else ([("site", body)], {SENT: body_digest})
+        body = site_body(self._due, self._valid_from_ns, self.knows)
+        body_digest, knows = digest(body), {KNOWS: ",".join(sorted(self.knows))}
+        return ((), knows) if settings.get(SENT) == body_digest else ([("site", body)], {SENT: body_digest, **knows})
 
     def stored(self, description: Mapping[str, Any] | None) -> None:
         """A commit stored this description."""
@@ -78,14 +87,15 @@ class SiteAnnouncement:
 class SiteRevision:
     """The `site` body for time that was computed again; it replaces the earlier bodies for that time.
 
-    describe: `config.description` of the site; now_ns: gateway time.
+    describe: `config.description` of the site; now_ns: gateway time; announced: what is announced of the present.
     """
 
     describe: Callable[[int], Mapping[str, Any]]
     now_ns: Callable[[], int]
+    announced: SiteAnnouncement
 
     def __call__(self, valid_from_ns: int) -> CommitExtras:
         """What a commit stores."""
         description = {**self.describe(valid_from_ns), "made_ns": self.now_ns()}
-        body = site_body(description, valid_from_ns)
+        body = site_body(description, valid_from_ns, self.announced.knows)
         return [("site", body)], {SENT: digest(body)}

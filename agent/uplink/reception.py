@@ -35,7 +35,8 @@ class UplinkHooks:
     center's time [ns UTC]. declared: called with all declarations of which the center waits for an echo. clock_trusted:
     whether gateway time is trusted. greeted: called when the center's first receipt of a session shows that it connected.
     divide: divides an envelope on disk into several of at most so many bytes; False if that is not possible. troubled:
-    called when the troubles of the link change. noted: called with the ids of notices that the center has.
+    called when the troubles of the link change. noted: called with the ids of notices that the center has; known: with the
+    additions to bodies that it understands.
     """
 
     read: Callable[[Iterable[EnvelopeKey]], Awaitable[list[tuple[EnvelopeKey, str, bytes | None]]]]
@@ -49,6 +50,7 @@ class UplinkHooks:
     divide: Callable[[EnvelopeKey, int], Awaitable[bool]] = _indivisible
     troubled: Callable[[Sequence[LinkTrouble]], None] = lambda _: None
     noted: Callable[[Iterable[str]], None] = lambda _: None
+    known: Callable[[Iterable[str]], None] = lambda _: None
 
 
 class Reception:
@@ -96,6 +98,7 @@ class Reception:
             self._hooks.echoed(receipt.echo, receipt.at_ns)
         if receipt.noted is not None:
             self._hooks.noted(receipt.noted)
+        self._hooks.known(receipt.knows)
         effect = self._sender.receipt(receipt, time.monotonic())
         self._checks |= effect.checks
         if effect.hello:

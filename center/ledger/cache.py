@@ -9,6 +9,7 @@ from center.model.sites import SiteRow, Sites
 from center.model.times import MAX_NS
 from wire.bodies import Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
+from wire.site import DESCRIBED
 
 RECEIPT_STREAMS: Final = 64
 """Streams in one receipt at most: the ones received most recently."""
@@ -80,6 +81,7 @@ def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str 
         at_ns=now_ns,
         echo=echo,
         session=session,
+        knows=[DESCRIBED],
         streams={
             key.stream: StreamReceipt(
                 kind=state.kind,

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from oee.model.calendars import Calendar, Rotation, Shift
-from wire.bodies import SiteBody, SiteShift
 from wire.envelope import Unsound
+from wire.site import SiteBody, SiteShift
 
 _MAX_SHIFT_END_S: Final = 2 * 86_400
 MOST_REVISIONS: Final = 200

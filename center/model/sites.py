@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from center.model.site_revisions import Revision, RevisionKey, compile_site, standing
 from oee.model.calendars import Calendar
-from wire.bodies import SiteBody, SiteMachine, SiteValue
 from wire.envelope import Unsound
+from wire.site import SiteBody, SiteMachine, SiteValue
 
 Segments = list[tuple[Calendar, int, int]]
 """Calendars with the time in which each was in force: start_ns, end_ns."""

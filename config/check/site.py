@@ -9,7 +9,7 @@ from config.check.machines import Profiles, check_machines
 from config.check.recordings import check_recordings
 from config.check.sizes import check_sizes
 from config.devices.device import DeviceModel
-from config.site.model import ProductAt, ProductModel, Site
+from config.site.model import LineModel, ProductAt, ProductModel, Site
 from config.site.names import ONLINE, DefinedNames
 from config.site.values import check_values
 from config.yaml.complaints import Complaint, Path, SourceMap, nearest
@@ -87,6 +87,25 @@ def _check_lines(site: Site, names: DefinedNames, source: SourceMap) -> Iterator
             yield source.complain("constraint_elsewhere", path, line.constraint, line=name)
         elif line.flow == "serial" and not line.constraint:
             yield source.complain("no_constraint", ("lines", name), severity="warning", line=name)
+        yield from _check_order(line, stations, name, names, source)
+
+
+def _check_order(
+    line: LineModel, stations: list[str], name: str, names: DefinedNames, source: SourceMap
+) -> Iterator[Complaint]:
+    """`stations`, where it is given: all machines of the line, each once."""
+    where = ("lines", name, "stations")
+    for number, key in enumerate(line.stations):
+        if key not in names.machines:
+            near, known = nearest(key, names.machines), ", ".join(sorted(names.machines))
+            yield source.complain("unknown_machine", (*where, number), key, near=near, known=known)
+        elif key not in stations:
+            yield source.complain("station_elsewhere", (*where, number), key, line=name)
+        elif key in line.stations[:number]:
+            yield source.complain("station_twice", (*where, number), key)
+    missing = [key for key in stations if key not in line.stations]
+    if line.stations and missing:
+        yield source.complain("station_missing", where, missing=", ".join(missing), line=name)
 
 
 def _check_shared_lines(site: Site, source: SourceMap) -> Iterator[Complaint]:

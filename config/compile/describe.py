@@ -7,19 +7,27 @@ from typing import Any, Final
 
 from config.compile.compile import compile_calendar, products_of
 from config.devices.kinds import Device
-from config.site.machine import MachineModel, ProfileUse, is_operator
-from config.site.model import Site
+from config.site.machine import FromCounts, MachineModel, ProfileUse, is_operator
+from config.site.model import ProductModel, Site
 from config.site.values import ValueModel, kept_values
+from config.templates.state_profiles import load_profiles, parameters_of, rules_of
 from oee.model.calendars import Calendar, Rotation, Shift
 from oee.model.conditions import parse
 from oee.model.machine import OPERATOR
+from oee.model.states import State
 
 _WITHOUT_EFFECT: Final = (
-    "site", "gateway", "name", "center", "metrics", "values", "recordings", "andon", "targets", "reject_causes",
+    "site", "gateway", "name", "center", "metrics", "values", "recordings", "andon", "targets", "reject_causes", "trade",
+    "tariff",
 )  # fmt: skip
 """Sections of a site file that do not affect results."""
-_SHOWN_ONLY: Final = ("name", "machines", "icon", "photo")
-"""Keys of a reason that do not; of other items it is the name."""
+_SHOWN_ONLY: Final = {
+    "machines": ("name", "kind"),
+    "products": ("name", "verified"),
+    "reasons": ("name", "machines", "icon", "photo", "maintenance"),
+    "lines": ("name", "stations"),
+}
+"""By section the keys of its items that do not."""
 
 
 def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
@@ -45,11 +53,20 @@ def description(site: Site) -> Callable[[int], dict[str, Any]]:
         "formula": site.formula,
         "machines": {key: _machine(site, key, machine) for key, machine in site.machines.items()},
         "reasons": {
-            key: {"name": reason.name or _named(key), "state": reason.state.word}
+            key: {
+                "name": reason.name or _named(key),
+                "state": reason.state.word,
+                "maintenance": reason.maintenance or "",
+            }
             for key, reason in site.reasons.items()
         },
         "lines": {
-            key: {"name": dict(line.name), "flow": line.flow, "constraint": line.constraint}
+            key: {
+                "name": dict(line.name),
+                "flow": line.flow,
+                "constraint": line.constraint,
+                "stations": list(line.stations),
+            }
             for key, line in site.lines.items()
         },
         "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
@@ -64,10 +81,15 @@ def description(site: Site) -> Callable[[int], dict[str, Any]]:
             }
             for item in site.targets
         ],
+        "trade": site.trade or "",
+        "tariff_per_kwh": site.tariff,
     }
+    verified = {key: _verified(product) for key, product in site.products.items()}
 
     def at(valid_from_ns: int) -> dict[str, Any]:
-        products = {key: {"name": name, **_ideal(ideals[key], valid_from_ns)} for key, name in names.items()}
+        products = {
+            key: {"name": name, **_ideal(ideals[key], valid_from_ns), **verified[key]} for key, name in names.items()
+        }
         return {**fields, "valid_from_ns": valid_from_ns, "products": products}
 
     return at
@@ -98,6 +120,14 @@ def _named(key: str) -> dict[str, str]:
     return {"vi": key, "en": key}
 
 
+def _verified(product: ProductModel) -> dict[str, Any]:
+    """Of the ideal time, of the last one that somebody verified where there are several."""
+    of_all = [product.verified, *(item.verified for item in product.ideals)]
+    given = [item for item in of_all if item is not None]
+    last = max(given, key=lambda item: item.day, default=None)
+    return {"verified": last.day.isoformat(), "verified_by": last.by} if last else {}
+
+
 def _machine(site: Site, key: str, machine: MachineModel) -> dict[str, Any]:
     return {
         "name": machine.name or _named(key),
@@ -105,7 +135,34 @@ def _machine(site: Site, key: str, machine: MachineModel) -> dict[str, Any]:
         "calendar": machine.calendar,
         "period_s": _period_s(site, machine),
         "minor_stop_at_most_s": machine.minor_stop_at_most,
+        "kind": machine.kind or "",
+        "quality": _quality(machine),
+        "states": _states(site, machine),
     }
+
+
+def _quality(machine: MachineModel) -> str:
+    """Who tells good pieces from rejects."""
+    counters = machine.pieces.counters()
+    told = [counters[key] for key in ("good", "reject") if key in counters]
+    if not told:
+        return "none"
+    return "operator" if any(map(is_operator, told)) else "plc"
+
+
+def _states(site: Site, machine: MachineModel) -> list[str]:
+    """States that its rules, its gap between pieces and its reasons by signal can show, as words, in order."""
+    gap, profiles = machine.gap(), load_profiles()
+    found = {State.RUNNING} if isinstance(machine.state, FromCounts) else set()
+    found |= {gap.state} if gap else set()
+    for line in machine.lines():
+        if isinstance(line, ProfileUse):
+            profile = profiles[line.profile]
+            found |= {rule.state for rule in rules_of(profile, parameters_of(profile, line.tags))}
+        else:
+            found |= {line.state} | ({site.reasons[line.reason].state} if line.reason else set())
+    found |= {site.reasons[key].state for key in machine.reason.map.values()} if machine.reason else set()
+    return [state.word for state in State if state in found]
 
 
 def tags_of(site: Site, machine: MachineModel) -> frozenset[str]:
@@ -167,10 +224,13 @@ def config_hash(site: Site) -> str:
     defaults, so that a new key in a later version does not change the hash of an old file.
     """
     written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_WITHOUT_EFFECT, "devices"})
-    for section in ("machines", "products", "reasons", "lines"):
+    for section, names in _SHOWN_ONLY.items():
         for item in written.get(section, {}).values():
-            for key in _SHOWN_ONLY if section == "reasons" else ("name",):
+            for key in names:
                 item.pop(key, None)
+    for product in written.get("products", {}).values():
+        for item in (*product.get("at", {}).values(), *product.get("ideals", ())):
+            item.pop("verified", None)
     texts = {key: _text(item) for key, item in written.items()}
     texts["devices"] = _object({name: _device_text(device) for name, device in site.devices.items()})
     return hashlib.sha256(_object(texts).encode()).hexdigest()[:16]

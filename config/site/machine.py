@@ -129,10 +129,20 @@ class ReasonSource(Strict):
     map: dict[str, str] = Field(description="Its value to a reason.", examples=["{12: die-jam}"])
 
 
+MachineKind = Literal[
+    "press", "bending", "laser", "turning", "milling", "grinding", "welding", "die_casting", "forging", "furnace",
+    "plating", "painting", "injection", "extrusion", "blow_moulding", "vulcanising", "printing", "cutting", "sewing",
+    "knitting", "weaving", "dyeing", "embroidery", "lasting", "smt", "assembly", "testing", "filling", "packing",
+    "food_line", "woodworking", "other",
+]  # fmt: skip
+"""What a machine is compared with at other factories; closed, so that two of a kind bear one word."""
+
+
 class MachineModel(Strict):
     """One machine: where its state, its pieces, its product and its reasons come from."""
 
     name: Name = Field({}, description="What people call it; default: its id.", examples=["{vi: Máy dập 1}"])
+    kind: MachineKind | None = Field(None, description="What kind of machine it is.", examples=["press"])
     line: str = Field("", description="The line that it belongs to.", examples=["stamping"])
     state: StateSource = Field(
         description="Rules, a profile, or gaps between pieces.",

@@ -53,12 +53,27 @@ IdealPer = Literal["piece", "cycle", "set", "pair"]
 IdealSource = Literal["design", "timed", "guess"]
 
 
+Trade = Literal[
+    "plastics", "rubber", "metal", "casting", "electronics", "textile", "garment", "footwear", "wood", "paper",
+    "packaging", "food", "beverage", "pharma", "chemicals", "automotive", "other",
+]  # fmt: skip
+MaintenanceKind = Literal["preventive", "predictive", "overhaul", "corrective"]
+
+
+class Verified(Strict):
+    """That an ideal time was timed or confirmed, when and by whom."""
+
+    day: date = Field(alias="date", description="When.", examples=["2026-03-01"])
+    by: str = Field(min_length=1, description="By whom.", examples=["Lan, kỹ thuật"])
+
+
 class DatedIdeal(Strict):
     """An ideal time from a date on."""
 
     ideal: Duration = Field(description="Ideal time [s].", examples=["1.2s"])
     since: date | None = Field(None, description="First day on which it holds.", examples=["2026-03-01"])
     source: IdealSource | None = Field(None, description="design, timed or guess.")
+    verified: Verified | None = Field(None, description="When it was confirmed, and by whom.")
 
 
 class ProductAt(Strict):
@@ -70,6 +85,9 @@ class ProductAt(Strict):
     )
     per_count: int | None = Field(None, ge=1, description="Pieces in one count.")
     source: IdealSource | None = Field(None, description="Where the ideal time comes from: design, timed or guess.")
+    verified: Verified | None = Field(
+        None, description="When the ideal time was confirmed, and by whom.", examples=["{date: 2026-03-01, by: Lan}"]
+    )
     since: date | None = Field(None, description="First day on which it holds.", examples=["2026-03-01"])
     ideals: tuple[DatedIdeal, ...] = Field((), description="Several ideal times by date, instead of `ideal`.")
 
@@ -86,6 +104,9 @@ class ReasonModel(Strict):
 
     name: Name = Field({}, description="What people call it.", examples=["{vi: Kẹt khuôn, en: Die jam}"])
     state: StateWord = Field(alias="is", description="What such a stop is.", examples=["breakdown"])
+    maintenance: MaintenanceKind | None = Field(
+        None, description="What kind of maintenance such a stop is.", examples=["preventive"]
+    )
     machines: tuple[str, ...] = Field(
         (), description="Machines at which people may choose it; all without it.", examples=["[press-1]"]
     )
@@ -99,6 +120,9 @@ class LineModel(Strict):
     name: Name = Field({}, description="What people call it.")
     flow: Literal["serial", "parallel"] = Field("parallel", description="One after the other, or side by side.")
     constraint: str = Field("", description="The machine that limits a serial line.", examples=["sew-3"])
+    stations: tuple[str, ...] = Field(
+        (), description="Its machines in the order of the flow.", examples=["[cut-1, sew-3, pack-1]"]
+    )
 
 
 class RotationModel(Strict):
@@ -154,6 +178,8 @@ class Site(Strict):
     gateway: SiteId = Field("main", description="This gateway's id within the site.")
     name: Name = Field({}, description="What people call the site.", examples=["{vi: Nhựa Vân Long}"])
     timezone: str = Field(description="IANA time zone.", examples=["Asia/Ho_Chi_Minh"])
+    trade: Trade | None = Field(None, description="What the factory does.", examples=["plastics"])
+    tariff: float | None = Field(None, gt=0, description="What a kilowatt-hour costs [VND].", examples=["1886"])
     formula: Literal["nakajima", "iso22400"] = Field("nakajima", description="Which formulas of OEE.")
     clock: Literal["guarded", "system"] = Field(
         "guarded",

@@ -17,8 +17,9 @@ from oee.engine.correction import Sent, with_rows
 from oee.engine.state import load
 from oee.model.facts import MINUTE_NS
 from oee.model.states import Quality
-from wire.bodies import SiteBody, read_facts_body
+from wire.bodies import read_facts_body
 from wire.envelope import decode_content, open_envelope
+from wire.site import SiteBody
 
 HOUR = 3600 * S
 

@@ -15,7 +15,8 @@ from edge_plc import plc, site_file
 from servers import PATIENCE_S, until
 
 from oee.model.facts import FACT, MINUTE_NS, add_up
-from wire.bodies import SiteBody, read_facts_body
+from wire.bodies import read_facts_body
+from wire.site import SiteBody
 from wire.values import read_values_body
 
 ROOT = Path(__file__).parents[2]

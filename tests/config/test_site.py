@@ -13,7 +13,7 @@ from agent.store.site import site_body
 from oee.model.calendars import cut, to_ns
 from oee.model.machine import Counter, CountGap, Ideal
 from oee.model.states import CalendarClass, State
-from wire.bodies import SiteBody
+from wire.site import SiteBody
 
 EXAMPLES = sorted((Path(config.__file__).parent / "examples").glob("*.yaml"))
 VAN_LONG = Path(config.__file__).parent / "examples" / "van-long.yaml"
@@ -58,6 +58,35 @@ def test_targets_are_described_as_ratios_pieces_and_seconds_and_change_no_hash()
     without = site_body(config.describe(config.parse_site(text)[0]), 7)
     assert "targets" not in without, "centers of earlier versions do not know it"
     assert site_body(body, 7)["targets"][0]["values"] == {"oee": 0.65, "quality": 0.99}
+
+
+def test_what_is_described_for_advice_changes_no_hash():
+    text = VAN_LONG.read_text(encoding="utf-8")
+    site, _ = config.parse_site(text)
+    body = SiteBody.model_validate(config.describe(site, 7))
+    assert (body.trade, body.tariff_per_kwh) == ("plastics", 1886)
+    assert body.lines["sewing"].stations == ["sew-3"]
+    assert body.reasons["maintenance"].maintenance == "preventive"
+    assert (body.products["7"].verified, body.products["7"].verified_by) == (date(2026, 3, 2), "Lan")
+    assert body.products["1"].verified is None
+    press, injection, sewing = (body.machines[key] for key in ("press-1", "inj-7", "sew-3"))
+    assert (press.kind, press.quality, press.states) == ("press", "plc", ["running", "unplanned_stop", "breakdown"])
+    assert (injection.kind, injection.quality) == ("injection", "operator")
+    assert {"running", "unplanned_stop"} <= set(injection.states)
+    assert (sewing.kind, sewing.states) == ("", ["running", "unplanned_stop"])
+    plain = text
+    for part in (
+        "trade: plastics\n",
+        "tariff: 1886                         # VND a kilowatt-hour\n",
+        "    kind: press\n",
+        "    kind: injection\n",
+        "    verified: {date: 2026-03-02, by: Lan}\n",
+        ", maintenance: preventive",
+        ", stations: [sew-3]",
+    ):
+        assert part in plain
+        plain = plain.replace(part, "")
+    assert config.config_hash(config.parse_site(plain)[0]) == config.config_hash(site)
 
 
 def test_every_tag_of_a_compiled_machine_is_a_tag_of_a_device():
@@ -215,7 +244,7 @@ def test_names_default_to_ids_and_one_language_stands_in_for_the_other():
     told = config.describe(site)
     assert told["name"] == {"vi": "plant", "en": "plant"}
     assert told["products"]["1"]["name"] == {"vi": "1", "en": "1"}
-    assert told["reasons"]["jam"] == {"name": {"vi": "Kẹt", "en": "Kẹt"}, "state": "breakdown"}
+    assert told["reasons"]["jam"]["name"] == {"vi": "Kẹt", "en": "Kẹt"}
 
 
 def test_a_missing_file_is_a_complaint(tmp_path):

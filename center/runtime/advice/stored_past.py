@@ -101,7 +101,9 @@ class StoredPast:
 
     def _unverified(self) -> frozenset[str]:
         products = self._revisions[-1].body.products
-        return frozenset(key for key, product in products.items() if product.source in ("", "guess"))
+        return frozenset(
+            key for key, product in products.items() if not product.verified and product.source in ("", "guess")
+        )
 
     def holes(self, start_ns: int) -> int:
         """Envelopes of its gateway that are missing now, or came after this time and are in quarantine."""
