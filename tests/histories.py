@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from besides import beside
 
 from oee.advice.window import MachineWindow, machine_window, stop_columns
 from oee.model.calendars import Calendar, Shift, cut
@@ -37,7 +38,9 @@ class Plan:
     products: what is made; set-ups between families take `family_factor` times as long. withheld: share of reasons that
     shift B does not give; ideal_factor: by what the ideal time in the site file is wrong; outside_h: hours of running on each
     Sunday, when nothing is planned; standing_shifts: of the last weeks, that stand without a reason. slower_b: how much more
-    time shift B takes for a piece.
+    time shift B takes for a piece. reject_share: of the pieces, times `startup_rejects` in the first half hour of a shift and
+    `rejects_b` in shift B; reel_pieces: a stop comes after so many; lost_pulses: share of minutes of which no piece is
+    counted. The rest is of what lies beside a machine (`besides`): its line, its site, its power.
     """
 
     weeks: int = 8
@@ -61,12 +64,21 @@ class Plan:
     outside_h: float = 0.0
     standing_shifts: int = 0
     slower_b: float = 0.0
+    reject_share: float = 0.02
+    startup_rejects: float = 1.0
+    rejects_b: float = 1.0
+    reel_pieces: int = 0
+    lost_pulses: float = 0.0
+    slow_station: float = 0.0
+    common_a_week: float = 0.0
+    idle_kw: float = 0.3
 
 
 def history(plan: Plan, seed: int) -> MachineWindow:
     """A window of the plan; equal seeds give equal windows."""
     facts, stops = recorded(plan, seed)
-    return machine_window("m-1", CALENDAR, facts, stops, START_NS, START_NS + plan.weeks * 7 * DAY_NS)
+    window = machine_window("m-1", CALENDAR, facts, stops, START_NS, START_NS + plan.weeks * 7 * DAY_NS)
+    return replace(window, beside=beside(plan, window, seed))
 
 
 def recorded(plan: Plan, seed: int):
@@ -85,13 +97,20 @@ class _Work:
 
     def __init__(self, plan, rng, on, spans):
         self.plan, self.rng, self.on, self.spans = plan, rng, on, spans
+        self.rejects = np.random.default_rng(rng.bit_generator.state["state"]["state"] % 2**32)
         self.rows = []  # start, end, state, product, pace
         self.stops = []
         self.operated_h = 0.0
         self.total_h = plan.weeks * 6 * 13.5
         self.product, self.mood, self.repair_left = "A", 0.0, 0.0
         self.shift = ""
+        self.until_reel = self._reel()
         self.next_failure = self._failure_after(0.0)
+
+    def _reel(self):
+        """Seconds of running until the next reel is empty; they last within 3 %."""
+        pieces = self.plan.reel_pieces
+        return pieces * IDEAL_S[self.product] / 0.92 * self.rng.uniform(0.97, 1.03) if pieces else 1e12
 
     def _failure_after(self, h):
         """Operating hour of the next failure of a power-law process with the plan's mean rate over the whole time."""
@@ -169,16 +188,21 @@ class _Work:
             else:
                 kind = "minor"
             fails = t + round(max(0.0, self.next_failure - self.operated_h) * 3600) * 10**9
-            for at, name in ((setup_at, "setup"), (fails, "failure"), (end, "end")):
+            reel = t + round(min(self.until_reel, 1e6) * 1e9)
+            for at, name in ((reel, "reel"), (setup_at, "setup"), (fails, "failure"), (end, "end")):
                 if at is not None and at < stop:
                     stop, kind = max(at, t), name
             if stop > t:
                 self.rows.append((t, stop, State.RUNNING, self.product, pace))
                 self.operated_h += (stop - t) / 3.6e12
+                self.until_reel -= (stop - t) / 1e9
             t = stop
             if kind == "minor":
                 t = self._stop(t, rng.uniform(0.3, 2.5), end, State.MINOR_STOP)
                 burst = rng.random() < 0.2
+            elif kind == "reel":
+                t = self._stop(t, rng.uniform(1, 2), end, State.MINOR_STOP)
+                self.until_reel = self._reel()
             elif kind == "failure":
                 sd = plan.repair_sd
                 t = self._repair(t, 20 * np.exp(sd * rng.standard_normal()), end)
@@ -201,6 +225,16 @@ class _Work:
                 self.product, setup_at = to, None
         return t
 
+    def _reject_share(self, at, minutes):
+        """Share of rejects in each minute."""
+        plan, spans = self.plan, self.spans
+        out = np.full(minutes, plan.reject_share)
+        out[spans.shift[at] == "B"] *= plan.rejects_b
+        into_min = np.arange(minutes) % 1440
+        for begin_h in (6, 14):
+            out[(into_min >= begin_h * 60) & (into_min < begin_h * 60 + 35)] *= plan.startup_rejects
+        return out
+
     def facts(self, end_ns):
         """Fact rows: one for each minute and product with scheduled time in it."""
         rows = sorted(self.rows)
@@ -213,6 +247,7 @@ class _Work:
         pace = np.array([row[4] for row in rows])
         spans, tables = self.spans, []
         at = np.searchsorted(spans.start_ns, START_NS + np.arange(minutes) * MINUTE_NS, side="right") - 1
+        share, lost = self._reject_share(at, minutes), self.rejects.random(minutes) < self.plan.lost_pulses
         for name in plan_products(self.plan):
             columns = {}
             for code in np.unique(state):
@@ -223,8 +258,12 @@ class _Work:
             made_us = 0.92e6 * _by_minute(grid, start[ran], end[ran], 1 / pace[ran])
             columns["running_ideal_known_ms"] = columns["running_ms"]
             columns["ideal_total_us"] = columns["ideal_judged_us"] = self.plan.ideal_factor * made_us
-            columns["ideal_good_us"] = 0.98 * self.plan.ideal_factor * made_us
-            columns["pieces_total"] = columns["pieces_judged"] = made_us / 1e6 / IDEAL_S[name]
+            pieces = np.rint(made_us / 1e6 / IDEAL_S[name])
+            rejects = self.rejects.binomial(pieces.astype(np.int64), np.minimum(share, 0.9))
+            good = np.where(pieces > 0, 1 - rejects / np.maximum(pieces, 1), 1)
+            columns["ideal_good_us"] = good * columns["ideal_total_us"]
+            columns["pieces_total"] = columns["pieces_judged"] = np.where(lost, 0, pieces)
+            columns["pieces_process_reject"] = rejects
             sums = np.zeros((len(kept), len(FACT_COLUMNS)), np.int64)
             for column, values in columns.items():
                 sums[:, FACT[column]] = np.rint(values[kept])
@@ -292,6 +331,13 @@ PLANTED: dict[str, Plan] = {
     "ideal_wrong": replace(NULL, ideal_factor=1.25),
     "no_reason": replace(NULL, withheld=0.8, failures_per_h=1 / 6),
     "unscheduled": replace(NULL, outside_h=4),
+    "startup_reject": replace(NULL, startup_rejects=4.0),
+    "reject_spread": replace(NULL, rejects_b=2.5),
+    "bottleneck": replace(NULL, slow_station=0.1),
+    "cyclic_stop": replace(NULL, reel_pieces=100),
+    "idle_energy": replace(NULL, idle_kw=6.0),
+    "counter_suspect": replace(NULL, lost_pulses=0.05),
+    "common_stop": replace(NULL, common_a_week=1.0),
 }
 """The history in which each rule has to find something, strongly."""
 
@@ -302,6 +348,11 @@ KEYS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "best_practice": lambda key: key == ("shift", "A"),
     "no_reason": lambda key: key in (("shift", "B"), ("machine",)),
     "unscheduled": lambda key: key == ("outside",),
+    "startup_reject": lambda key: key == ("shift_start",),
+    "reject_spread": lambda key: key == ("shift", "B"),
+    "bottleneck": lambda key: key == ("line", "line-1"),
+    "cyclic_stop": lambda key: key == ("state", "minor_stop"),
+    "counter_suspect": lambda key: key == ("missing",),
 }
 """What the key of the planted finding must be, where a rule has several."""
 

@@ -55,17 +55,17 @@ ARROWS = {
         model/
     """,
     "oee/advice": """
-        gain/     -> written edges repairs trust window grid statistics/
+        gain/     -> written measures/ trust window grid statistics/
         written   -> life look trust finding
         life      -> look catalogue finding window
         look      -> catalogue trust finding window
         catalogue -> trust rules/ finding window statistics/
         trust     -> finding window
-        rules/    -> edges repairs finding window grid statistics/
-        edges     -> finding window grid statistics/
-        repairs   -> window grid
+        rules/    -> measures/ finding window beside grid statistics/
+        measures/ -> finding window grid statistics/
         finding   -> window
-        window    -> grid
+        window    -> beside grid
+        beside    -> grid
         grid
         statistics/
     """,

@@ -15,6 +15,12 @@ _PERCENT: Final = {
     "no_reason": {"share": 0},
     "best_practice": {"gap": 1, "low": 1, "high": 1},
     "ideal_wrong": {"beaten": 0, "best": 0},
+    "startup_reject": {"share": 1, "rest_share": 1},
+    "reject_spread": {"gap": 1, "low": 1, "high": 1, "share": 1, "rest_share": 1},
+    "bottleneck": {"lead": 1, "low": 1, "high": 1, "waits": 1, "next_waits": 1},
+    "cyclic_stop": {"share": 0},
+    "idle_energy": {"share": 0},
+    "counter_suspect": {"share": 1},
 }
 """By rule the figures that are ratios, with their decimals."""
 _DIGITS: Final = {
@@ -29,7 +35,18 @@ _DIGITS: Final = {
     "beta": 2,
     "ideal_s": 2,
     "fastest_s": 2,
+    "pieces_a_week": 0,
+    "interval": 0,
+    "kwh_a_week": 0,
+    "low_kwh": 0,
+    "high_kwh": 0,
+    "idle_h": 0,
+    "vnd_a_week": 0,
+    "site_min": 0,
+    "expected": 2,
 }
+LISTED: Final = {"stations": " → ", "machines_named": ", "}
+"""Names that are several machines, and what stands between them."""
 PARTS: Final = ("name", "question", "says", "doubt", "countermeasure")
 
 
@@ -79,6 +96,8 @@ def _figure(rule: str, name: str, value: float, lang: str) -> str:
 
 
 def _name(name: str, value: str, lang: str, values: Mapping[str, str]) -> str:
-    if name in ("slot", "answer", "shape", "verdict") and f"advice_{name}.{value}" in catalogue():
+    if name in ("slot", "answer", "shape", "verdict", "clock") and f"advice_{name}.{value}" in catalogue():
         return say(f"advice_{name}.{value}", lang, **values)
+    if name == "state" and f"state.{value}" in catalogue():
+        return say(f"state.{value}", lang)
     return value

@@ -53,7 +53,7 @@ def watched(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
 
 
 def lost_minutes(window: MachineWindow) -> dict[str, float]:
-    """Minutes lost a week by loss: each state that is one, and `slow_cycles`; 0 without a day that counts."""
+    """Minutes lost a week by loss: each state that is one, `rejects` and `slow_cycles`; 0 without a day that counts."""
     weeks = window.weeks
     if weeks == 0:
         return {}
@@ -63,5 +63,7 @@ def lost_minutes(window: MachineWindow) -> dict[str, float]:
         if state not in (State.RUNNING, State.PLANNED_STOP, State.UNKNOWN)
     }
     slow_us = 1000 * window.column("running_ideal_known_ms").sum() - window.column("ideal_total_us").sum()
+    rejected_us = window.column("ideal_judged_us").sum() - window.column("ideal_good_us").sum()
+    lost["rejects"] = max(0.0, float(rejected_us) / 6e7 / weeks)
     lost["slow_cycles"] = max(0.0, float(slow_us) / 6e7 / weeks)
     return lost

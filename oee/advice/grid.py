@@ -18,6 +18,10 @@ GRID_COLUMNS: Final = (
     "ideal_good_us",
     "ideal_judged_us",
     "running_ideal_known_ms",
+    "pieces_total",
+    "pieces_judged",
+    "pieces_startup_reject",
+    "pieces_process_reject",
 )
 OPERATING: Final = (int(State.RUNNING), int(State.MINOR_STOP), int(State.SETUP))
 COLUMN: Final = {name: index for index, name in enumerate(GRID_COLUMNS)}

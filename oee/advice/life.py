@@ -136,7 +136,11 @@ def _next(
     rule: AdviceRule, record: FindingRecord | None, finding: Finding | None, seen: MachineLook, significant: bool
 ) -> FindingRecord | None:
     now_ns = seen.end_ns
-    enters = finding is not None and significant and (rule.about_data or worth_saying(finding, seen.busy_min))
+    enters = (
+        finding is not None
+        and significant
+        and (rule.about_data or not rule.in_minutes or worth_saying(finding, seen.busy_min))
+    )
     if record is None or (record.stage in _OVER and enters and now_ns - record.stage_ns >= REST_NS):
         return FindingRecord(finding, "watch", now_ns, now_ns, now_ns) if enters and finding else record
     if not seen.trust.admits(rule):

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from oee.advice.beside import NOTHING, Beside, MachineMinutes, part_of_beside
 from oee.advice.grid import COLUMN, OPERATING, Bool, Float64, Grid
 from oee.kpi.changeovers import SetupTimes, changeovers
 from oee.model.calendars import Calendar, cut
@@ -36,6 +37,7 @@ LEAST_COVERAGE_OF_A_DAY: Final = 0.8
 REST_DAYS: Final = 4
 RAMP_DAYS: Final = 2
 LEAST_CONFIRMING: Final = 10
+EDGE_MIN: Final = 10
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class MachineWindow:
     `products`, -1 without facts. facts: scheduled ones of days that are not odd. dropped: odd business dates. break_share:
     share of breaks in which the machine ran. distrusted: products whose ideal time is proven wrong; unverified: whose
     ideal time nobody has confirmed; overhaul_ns: when the machine was last made as new. confirming: it is a part that has
-    to confirm what an earlier one said. outside_ms: int64[m], running outside shifts and breaks.
+    to confirm what an earlier one said. outside_ms: int64[m], running outside shifts and breaks. beside: what else
+    is known of it.
     """
 
     machine: str
@@ -126,6 +129,7 @@ class MachineWindow:
     overhaul_ns: int | None = None
     confirming: bool = False
     outside_ms: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    beside: Beside = NOTHING
 
     def least(self, instances: int) -> int:
         """How many instances a rule needs here: so many, or `LEAST_CONFIRMING` to confirm."""
@@ -208,6 +212,7 @@ def part_of(window: MachineWindow, start_ns: int, end_ns: int) -> MachineWindow:
         setups=SetupTimes(done, 0, 0, 0),
         dropped=tuple(day for day in window.dropped if day in days),
         confirming=True,
+        beside=part_of_beside(window.beside, window.start_ns, low, high),
     )
 
 
@@ -250,6 +255,27 @@ def hourly_window(
         end_ns,
         lambda grid, stretch, standing: grid.add_hours(hours, stretch, standing),
     )
+
+
+def machine_minutes(window: MachineWindow) -> MachineMinutes:
+    """What the machine did in each minute, for the site that it belongs to. Minor stops, unplanned ones and breakdowns
+    count that begin more than `EDGE_MIN` minutes from where its scheduled time begins and ends.
+    """
+    stops, stretches = window.stops, window.stretches
+    row = window.minute_of(stops.start_ns)
+    usable = (row >= 0) & np.isin(stops.state, (State.MINOR_STOP, State.UNPLANNED_STOP, State.BREAKDOWN))
+    usable[usable] &= window.stretch[row[usable]] >= 0
+    rows = np.flatnonzero(usable)
+    of = window.stretch[row[rows]]
+    inside = np.zeros(0, np.bool_)
+    if len(rows):
+        since, until = stops.start_ns[rows] - stretches.start_ns[of], stretches.end_ns[of] - stops.start_ns[rows]
+        inside = (since > EDGE_MIN * MINUTE_NS) & (until > EDGE_MIN * MINUTE_NS)
+    rows = rows[inside]
+    began = np.zeros(len(window.stretch), np.bool_)
+    began[row[rows]] = True
+    length_min = window.scheduled_min(stops.start_ns[rows], stops.end_ns[rows])
+    return MachineMinutes(window.machine, window.column("running_ms") > 0, began, row[rows], length_min)
 
 
 def _made(

@@ -10,7 +10,7 @@ import words
 from replay.drive import ReplayResult
 from replay.read.times import iso
 from replay.report.names import SiteNames
-from words.findings import finding_parts, gain_text
+from words.findings import LISTED, finding_parts, gain_text
 
 Advice = tuple[int | None, Sequence[Any]]
 """What `replay.advise.advise` returns; its module loads SciPy, which is imported only where advice is asked for."""
@@ -37,7 +37,11 @@ def advice_rows(result: ReplayResult, advice: Advice) -> dict[str, Any]:
             found = record.finding
             called = {lang: _called(found.machine, found.key, found.names, names[lang]) for lang in names}
             about_data = rules()[found.rule].about_data
-            gain = None if about_data else {"low": record.told.low_min, "high": record.told.high_min}
+            gain = (
+                None
+                if about_data or not rules()[found.rule].in_minutes
+                else {"low": record.told.low_min, "high": record.told.high_min}
+            )
             texts = finding_parts(found.rule, found.key, found.figures, called)
             rows.append(
                 plain_finding(found) | texts | {"stage": record.stage, "about_data": about_data, "gain_min": gain}
@@ -56,6 +60,13 @@ def _called(machine: str, key: Sequence[str], given: Mapping[str, str], names: S
     for kind in ("product", "from_product", "to_product"):
         if given.get(kind):
             out[kind] = names.product(given[kind])
+    for kind, mark in LISTED.items():
+        if given.get(kind):
+            out[kind] = mark.join(names.machine(name) for name in given[kind].split(mark))
+    if given.get("next"):
+        out["next"] = names.machine(given["next"])
+    if given.get("reason"):
+        out["reason"] = names.reason(given["reason"])
     if given.get("part"):
         out["part"] = names.machine(machine) if given["part"] == "machine" else names.reason(given["part"])
     return out

@@ -26,7 +26,7 @@ from center.runtime.advice.stored_past import StoredPast
 from oee.advice.catalogue import rules
 from oee.advice.life import FindingRecord, dismissed
 from oee.advice.look import look
-from oee.advice.repairs import repairs
+from oee.advice.measures.repairs import repairs
 from oee.advice.window import machine_window
 from oee.advice.written import NewerFormat, look_of, plain_look, plain_record, record_of
 from oee.model.facts import MINUTE_NS

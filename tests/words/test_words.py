@@ -55,7 +55,7 @@ def test_every_key_that_sources_say_exists():
 
 VOCABULARY = ("state.", "calendar.", "kpi.", "why_null.", "flag.", "loss.", "loss_group.", "waterfall.", "bucket.", "weekday.",
               "language.", "ideal_source.", "formula.", "flow.", "reason.", "shift.", "product.", "duration.",
-              "complaint.", "advice.", "advice_slot.", "advice_answer.", "advice_shape.", "advice_trust.",
+              "complaint.", "advice.", "advice_slot.", "advice_answer.", "advice_shape.", "advice_clock.", "advice_trust.",
               "advice_verdict.", "help.", "click.", "system.")  # fmt: skip
 """Names of things: complete by their subject, whether or not a screen shows each of them. `tests/cli/test_help.py` has its
 own law for the help of commands and for what click says.

@@ -17,7 +17,7 @@ from center.runtime.state import CenterState
 from oee.advice.catalogue import rules
 from oee.advice.life import FindingRecord
 from words import LANGUAGES, say
-from words.findings import finding_parts
+from words.findings import LISTED, finding_parts
 
 TOLD: Final = ("open", "in_action", "closed")
 """Stages that everybody sees."""
@@ -175,7 +175,7 @@ def finding(center: CenterState, viewer: Viewer, item: KeptFinding) -> FindingAn
         "since": iso(record.since_ns, zone),
         "stage_since": iso(record.stage_ns, zone),
         "seen": iso(record.passed_ns, zone),
-        "gain_min": None if about_data else _gain(record),
+        "gain_min": None if about_data or (rule is not None and not rule.in_minutes) else _gain(record),
         "at_constraint": at_constraint(center, item.site, found.machine),
         "name": texts["name"],
         "question": texts["question"],
@@ -235,6 +235,8 @@ def _names(
     if body:
         known |= {name: item.name for name, item in body.products.items()}
         known |= {name: item.name for name, item in body.reasons.items()}
+        known |= {name: item.name for name, item in body.machines.items()}
+        known |= {name: item.name for name, item in body.lines.items()}
     known["machine"] = known[machine]
 
     def called(name: str) -> str:
@@ -244,9 +246,12 @@ def _names(
     out = dict(names)
     if "pair" in names:
         out["pair"] = " → ".join(called(part) for part in key)
-    for kind in ("product", "from_product", "to_product", "part", "reason"):
+    for kind in ("product", "from_product", "to_product", "part", "reason", "line", "next"):
         if names.get(kind):
             out[kind] = called(names[kind])
+    for kind, mark in LISTED.items():
+        if names.get(kind):
+            out[kind] = mark.join(called(name) for name in names[kind].split(mark))
     return out
 
 

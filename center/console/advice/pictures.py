@@ -10,6 +10,7 @@ from markupsafe import Markup
 from center.console.draw import time_labels
 from center.console.draw.plot import PlotLevel, PlotMark, plot
 from words import number, percent, say
+from words.findings import LISTED
 
 Row = Mapping[str, Any]
 Series = Mapping[str, Sequence[float]]
@@ -196,6 +197,105 @@ def _rates(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
     return plot(marks, levels, ticks, _y_ticks(max(rates), lambda y: percent(y, lang, 0)), alt=_say("rate", lang))
 
 
+def _reject_rates(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
+    """Shares of rejects in the slot and in the rest of the same shifts, a pair of columns for each sixth of them."""
+    hits, pieces, rest, rest_pieces = (
+        np.array(series[name]) for name in ("hits", "pieces", "rest_hits", "rest_pieces")
+    )
+    marks = []
+    for k, part in enumerate(np.array_split(np.arange(len(hits)), min(6, len(hits)))):
+        for offset, (count, of) in enumerate(((hits, pieces), (rest, rest_pieces))):
+            judged = float(of[part].sum())
+            share = float(count[part].sum()) / judged if judged else 0.0
+            marks.append(PlotMark(3 * k + offset, share, strong=offset == 0, tip=percent(share, lang, 1)))
+    ticks = _y_ticks(max(mark.y for mark in marks), lambda y: percent(y, lang, 1))
+    return plot(marks, (), (), ticks, columns=True, alt=_say("rejects", lang))
+
+
+def _waiting(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
+    """What share of its time each station of the line is starved and blocked, a pair of columns each."""
+    marks = []
+    for k, (starved, blocked) in enumerate(zip(series["starved"], series["blocked"], strict=True)):
+        for offset, (name, share) in enumerate((("starved", starved), ("blocked", blocked))):
+            note = _say(name, lang, value=percent(share, lang, 1))
+            marks.append(PlotMark(3 * k + offset, share, strong=offset == 0, tip=note))
+    stations = finding["names"]["stations"].split(LISTED["stations"])
+    ticks = [(3 * k + 0.5, name) for k, name in enumerate(stations)]
+    y_ticks = _y_ticks(max(mark.y for mark in marks), lambda y: percent(y, lang, 0))
+    return plot(marks, (), ticks, y_ticks, columns=True, alt=_say("waiting", lang))
+
+
+def _lags(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
+    """How many pairs of stops lie how far from each other, up to three intervals."""
+    position, interval = np.sort(np.array(series["position"])), finding["figures"]["interval"]
+    lags = np.concatenate([position[k:] - position[:-k] for k in range(1, min(13, len(position)))])
+    counts, edges = np.histogram(lags, bins=36, range=(0, 3 * interval))
+    middles = (edges[:-1] + edges[1:]) / 2
+    marks = [
+        PlotMark(
+            k,
+            float(count),
+            strong=bool(abs(middle / interval - round(middle / interval)) < 0.06 and middle > interval / 2),
+            tip=f"{number(float(middle), lang, 0)}: {count}",
+        )
+        for k, (count, middle) in enumerate(zip(counts.tolist(), middles.tolist(), strict=True))
+    ]
+    ticks = [(12 * k - 0.5, number(k * interval, lang, 0)) for k in range(4)]
+    return plot(
+        marks,
+        (),
+        ticks,
+        _y_ticks(float(counts.max()), lambda y: number(y, lang)),
+        columns=True,
+        alt=_say("lags", lang),
+    )
+
+
+def _energy(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
+    """Idle kWh of each day, and their mean."""
+    days, kwh = series["day"], series["kwh"]
+    mean = float(np.mean(kwh))
+    marks = [
+        PlotMark(day, y, strong=y > mean, tip=f"{time_labels.weekday(_date(day), lang)}: {number(y, lang, 1)} kWh")
+        for day, y in zip(days, kwh, strict=True)
+    ]
+    chosen = np.linspace(min(days), max(days), _TICKS)
+    ticks = [(float(day), time_labels.day(_date(day), lang)) for day in chosen]
+    levels = [PlotLevel(mean, _say("mean", lang, value=f"{number(mean, lang, 1)} kWh"), strong=True)]
+    return plot(marks, levels, ticks, _y_ticks(max(kwh), lambda y: number(y, lang)), alt=_say("energy", lang))
+
+
+def _counter(finding: Row, series: Series, zone: tzinfo, lang: str) -> Markup | None:
+    """The sign by week; of jumps, how often by day."""
+    if "share" in series:
+        return _by_week("share", lambda y, lang: percent(y, lang, 1))(finding, series, zone, lang)
+    marks = [
+        PlotMark(day, y, strong=True, tip=number(y, lang))
+        for day, y in zip(series["day"], series["times"], strict=True)
+    ]
+    ticks = [(day, time_labels.day(_date(day), lang)) for day in series["day"][:_TICKS]]
+    y_ticks = _y_ticks(max(series["times"]), lambda y: number(y, lang))
+    return plot(marks, (), ticks, y_ticks, columns=True, alt=_say("weeks", lang))
+
+
+def _common(_finding: Row, series: Series, zone: tzinfo, lang: str) -> Markup | None:
+    """A column for each common stop: how many machines."""
+    at_s, stopped = series["at_s"], series["stopped"]
+    if not len(at_s):
+        return None
+    marks = []
+    for k, (t, count) in enumerate(zip(at_s, stopped, strict=True)):
+        when = datetime.fromtimestamp(t, UTC).astimezone(zone)
+        note = f"{time_labels.weekday(when, lang)} {when:%H:%M}: {_say('at_once', lang, n=number(count, lang))}"
+        marks.append(PlotMark(k, count, strong=True, tip=note))
+    ticks = [
+        (k, time_labels.day(datetime.fromtimestamp(at_s[k], UTC).astimezone(zone), lang))
+        for k in np.unique(np.linspace(0, len(at_s) - 1, min(_TICKS, len(at_s))).astype(int)).tolist()
+    ]
+    y_ticks = _y_ticks(max(stopped), lambda y: number(y, lang))
+    return plot(marks, (), ticks, y_ticks, columns=True, alt=_say("common", lang))
+
+
 _BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup | None]]] = {
     "best_practice": _gaps,
     "changeover_sequence": _by_week("saving_min", _minutes),
@@ -210,4 +310,11 @@ _BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup | None]
     "repeat_failure": _cumulative,
     "long_repair": _repairs,
     "speed_drift": _drift,
+    "startup_reject": _reject_rates,
+    "reject_spread": _gaps,
+    "bottleneck": _waiting,
+    "cyclic_stop": _lags,
+    "idle_energy": _energy,
+    "counter_suspect": _counter,
+    "common_stop": _common,
 }

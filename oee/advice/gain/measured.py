@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from oee.advice.edges import edge_losses
 from oee.advice.gain.metrics import METRICS
 from oee.advice.gain.plan import Days
 from oee.advice.grid import Float64
-from oee.advice.repairs import SOON_H, repairs
+from oee.advice.measures.edges import edge_losses
+from oee.advice.measures.repairs import SOON_H, repairs
 from oee.advice.trust import trust
 from oee.advice.window import MachineWindow
 from oee.model.calendars import Calendar, cut

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from oee.advice.edges import edge_findings
 from oee.advice.finding import AdviceRule, Finding
+from oee.advice.measures.edges import edge_findings
 from oee.advice.window import MachineWindow
 
 EDGE_MIN: Final = 20

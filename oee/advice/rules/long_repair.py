@@ -6,7 +6,7 @@ import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
 from oee.advice.grid import Float64
-from oee.advice.repairs import repairs
+from oee.advice.measures.repairs import repairs
 from oee.advice.statistics.ranks import resampled
 from oee.advice.window import MachineWindow
 

@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
-from oee.advice.grid import Bool, Float64
+from oee.advice.grid import Bool
+from oee.advice.measures.slots import by_shift, paint_after, shift_of_minutes
 from oee.advice.statistics.ratios import slot_test
 from oee.advice.window import MachineWindow
 from oee.model.facts import MINUTE_NS, Int64
@@ -39,9 +40,7 @@ def find(window: MachineWindow) -> list[Finding]:
     rows = np.flatnonzero((stops.state == State.MINOR_STOP) & (row >= 0))
     rows = rows[window.stretch[row[rows]] >= 0]
     at = row[rows]
-    shift = (
-        np.where(window.stretch >= 0, window.stretches.instance[window.stretch], -1) if len(rows) else window.stretch
-    )
+    shift = shift_of_minutes(window)
     running = window.column("running_ms")
     shifts = len(np.unique(shift[running > 0]))
     guessed = (stops.by[rows] == "count") & np.isin(stops.product[rows], sorted(window.unverified))
@@ -51,10 +50,11 @@ def find(window: MachineWindow) -> list[Finding]:
     contrasts: list[tuple[str, str, Bool]] = [(name, name, slots == k) for k, name in enumerate(SLOTS)]
     if len(window.products) > 1:
         contrasts += [("product", name, window.product == k) for k, name in enumerate(window.products)]
+    stopped = np.bincount(at, minlength=len(shift)).astype(np.float64)
     length_min = float((stops.end_ns[rows] - stops.start_ns[rows]).mean()) / MINUTE_NS
     found = []
     for slot, key, inside in contrasts:
-        hits, hours, rest_hits, rest_hours = _by_shift(shift, running, at, inside)
+        hits, hours, rest_hits, rest_hours = by_shift(shift, stopped, running / _HOUR_MS, inside)
         count = int(hits.sum())
         if count < window.least(LEAST_STOPS) or int((hours > 0).sum()) < window.least(LEAST_SHIFTS):
             continue
@@ -106,27 +106,10 @@ def _slots(window: MachineWindow) -> Int64:
     out[(k >= 0) & (until <= EDGE_MIN)] = 3
     out[(k >= 0) & (since < BREAK_MIN) & ~stretches.opens[k]] = 2
     out[(k >= 0) & (since < START_MIN) & stretches.opens[k]] = 1
-    ran = np.cumsum(np.r_[0, window.column("running_ms")])
-    for changeover in window.setups.changeovers:
-        first = -(-(changeover.end_ns - window.start_ns) // MINUTE_NS)
-        if 0 <= first < len(out):
-            last = int(np.searchsorted(ran, ran[first] + CHANGEOVER_MS, side="left"))
-            out[first:last] = 0
+    ends_ns = np.array([item.end_ns for item in window.setups.changeovers], np.int64)
+    paint_after(window, out, ends_ns, CHANGEOVER_MS, 0)
     out[k < 0] = -1
     return out
-
-
-def _by_shift(shift: Int64, running: Int64, at: Int64, inside: Bool) -> tuple[Float64, Float64, Float64, Float64]:
-    """Stops and running hours of each shift that ran, in the slot and in the rest of it: four times float64[shifts]."""
-    on = shift >= 0
-    most = int(shift.max(initial=-1)) + 1
-    within = inside[at]
-    hours = np.bincount(shift[on & inside], running[on & inside] / _HOUR_MS, most).astype(np.float64)
-    rest_hours = np.bincount(shift[on & ~inside], running[on & ~inside] / _HOUR_MS, most).astype(np.float64)
-    hits = np.bincount(shift[at[within]], minlength=most).astype(np.float64)
-    rest_hits = np.bincount(shift[at[~within]], minlength=most).astype(np.float64)
-    ran = hours + rest_hours > 0
-    return hits[ran], hours[ran], rest_hits[ran], rest_hours[ran]
 
 
 RULE = AdviceRule(KEY, VERSION, 8, find)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
-from oee.advice.repairs import SOON_H, repairs
+from oee.advice.measures.repairs import SOON_H, repairs
 from oee.advice.statistics.failures import binomial_above
 from oee.advice.window import MachineWindow
 

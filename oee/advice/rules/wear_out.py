@@ -7,7 +7,7 @@ import numpy as np
 
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, Gain, evidence, realisable
 from oee.advice.grid import Bool, Float64
-from oee.advice.repairs import repairs, without_repeats
+from oee.advice.measures.repairs import repairs, without_repeats
 from oee.advice.statistics.failures import PowerLaw, between_failures, crow_amsaa
 from oee.advice.window import MachineWindow
 

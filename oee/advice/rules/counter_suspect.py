@@ -1,0 +1,99 @@
+"""Whether a counter can be right: pieces while it stands, none while it runs, more than it can, jumps. About data. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+
+from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
+from oee.advice.grid import Float64
+from oee.advice.window import DAY_NS, MachineWindow
+from oee.model.facts import FACT, MINUTE_NS, Int64, Text
+from oee.model.states import State
+
+KEY: Final = "counter_suspect"
+VERSION: Final = 1
+WEEKS: Final = 4
+LEAST_PIECES: Final = 500
+MOST: Final = {"stopped": 0.01, "unwatched": 0.02, "missing": 0.02, "too_fast": 0.01}
+"""By sign the share beyond which it is one: of pieces for the first two, of wholly running minutes for the others."""
+LEAST_DUE: Final = 5.0
+TOO_FAST: Final = 1.2
+LEAST_ODD_DAYS: Final = 3
+SUSPICIOUS: Final = frozenset({"jump", "spike", "dip", "pace", "other"})
+"""Oddities of counters that are none of ordinary use; to be set to 0 at the start of a shift is."""
+_WHOLE_MS: Final = 60_000
+
+
+def find(window: MachineWindow) -> list[Finding]:
+    """The signs of the last four weeks. Silent with fewer than `LEAST_PIECES` pieces in them."""
+    facts = window.facts
+    from_ns = max(window.start_ns, window.end_ns - WEEKS * 7 * DAY_NS)
+    late = facts.minute_ns >= from_ns
+    sums = facts.sums[late]
+    pieces, total = sums[:, FACT["pieces_total"]], int(sums[:, FACT["pieces_total"]].sum())
+    if total < LEAST_PIECES:
+        return []
+    week = (facts.minute_ns[late] - from_ns) // (7 * DAY_NS)
+    whole = sums[:, int(State.RUNNING)] >= _WHOLE_MS
+    due = _due(facts.product[late], sums)
+    moving = sums[:, [int(State.RUNNING), int(State.MINOR_STOP), int(State.SETUP)]].sum(axis=1) > 0
+    unwatched = sums[:, FACT["pieces_unwatched"]]
+    signs: dict[str, tuple[Float64, Float64]] = {
+        "stopped": (np.where(moving, 0, pieces).astype(float), pieces.astype(float)),
+        "unwatched": (unwatched.astype(float), (pieces + unwatched).astype(float)),
+        "missing": (
+            (whole & (pieces == 0) & (due >= LEAST_DUE)).astype(float),
+            (whole & (due >= LEAST_DUE)).astype(float),
+        ),
+        "too_fast": ((whole & (due > 0) & (pieces > TOO_FAST * due + 1)).astype(float), whole.astype(float)),
+    }
+    found = []
+    for sign, (hits, of) in signs.items():
+        by_week = np.bincount(week, hits, WEEKS), np.bincount(week, of, WEEKS)
+        everything = float(by_week[1].sum())
+        share = float(by_week[0].sum()) / everything if everything else 0.0
+        shares = np.divide(by_week[0], by_week[1], out=np.zeros(WEEKS), where=by_week[1] > 0)
+        found.append(
+            _finding(window, sign, share > MOST[sign], {"share": share, "n": int(by_week[0].sum())}, {"share": shares})
+        )
+    first_day = from_ns // DAY_NS
+    odd = [item for item in window.beside.oddities if item[0] in SUSPICIOUS and item[1] >= first_day]
+    days = sorted({day for _, day, _ in odd})
+    times = [sum(count for _, on, count in odd if on == day) for day in days]
+    figures = {"share": 0.0, "n": sum(times), "days": len(days)}
+    if days:
+        found.append(_finding(window, "jumps", len(days) >= LEAST_ODD_DAYS, figures, {"day": days, "times": times}))
+    return found
+
+
+def _due(product: Text, sums: Int64) -> Float64:
+    """Pieces that a minute of running makes at the ideal time, by row; 0 where a product has none."""
+    out = np.zeros(len(product))
+    for name in set(product.tolist()):
+        rows = product == name
+        of = sums[rows].sum(axis=0)
+        ideal_us = of[FACT["ideal_total_us"]] / of[FACT["pieces_total"]] if of[FACT["pieces_total"]] else 0
+        out[rows] = MINUTE_NS / 1000 / ideal_us if ideal_us else 0.0
+    return out
+
+
+def _finding(
+    window: MachineWindow, sign: str, passes: bool, figures: dict[str, float], series: Mapping[str, Iterable[float]]
+) -> Finding:
+    return Finding(
+        KEY,
+        VERSION,
+        window.machine,
+        (sign,),
+        passes,
+        None,
+        figures,
+        NO_GAIN,
+        frozenset(),
+        evidence(window, int(figures["n"]), series),
+        {"verdict": f"counter_{sign}"},
+    )
+
+
+RULE = AdviceRule(KEY, VERSION, 8, find, about_data=True)
