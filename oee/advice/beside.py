@@ -4,17 +4,18 @@ Nothing of it is needed to make a window. What a gateway does not tell, or a sto
 rules that need it stay silent.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime, tzinfo
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oee.advice.grid import Bool, Float64
-from oee.model.calendars import Calendar, cut
 from oee.model.facts import MINUTE_NS, Facts, Int64
 from oee.model.states import CalendarClass, State
 
+_EPOCH: Final = date(1970, 1, 1)
 _HOUR_NS: Final = 3_600_000_000_000
 DAY_NS: Final = 24 * _HOUR_NS
 WAITING: Final = (State.STARVED.word, State.BLOCKED.word)
@@ -42,12 +43,12 @@ class LineDays:
         return self.starved_min + self.blocked_min
 
 
-def line_days(line: str, stations: tuple[str, ...], constraint: str, facts: Facts, offset_s: int) -> LineDays | None:
-    """The days of a line from facts of its machines, by the hour or finer; None if one of them has none. offset_s: of local
-    time from UTC [s].
-    """
+def line_days(line: str, stations: tuple[str, ...], constraint: str, facts: Facts, zone: tzinfo) -> LineDays | None:
+    """The local days of a line from facts of its machines, by the hour or finer; None if one of them has none."""
     planned = facts.calendar == CalendarClass.SCHEDULED
-    day = (facts.minute_ns + offset_s * 10**9) // DAY_NS
+    hours, at = np.unique(facts.minute_ns // _HOUR_NS, return_inverse=True)
+    local = [datetime.fromtimestamp(hour * 3600, zone).date() for hour in hours.tolist()]
+    day = np.array([(item - _EPOCH).days for item in local], np.int64)[at]
     days = np.unique(day[planned])
     states = facts.sums[:, : len(State)]
     busy = states.sum(axis=1) - states[:, State.PLANNED_STOP] - states[:, State.UNKNOWN]
@@ -65,6 +66,11 @@ def line_days(line: str, stations: tuple[str, ...], constraint: str, facts: Fact
     )
 
 
+def compares(shown: Iterable[Sequence[str]]) -> bool:
+    """Whether all stations show both kinds of waiting. shown: of each the words of the states that its signals can show."""
+    return all(set(WAITING) <= set(states) for states in shown)
+
+
 @dataclass(frozen=True)
 class MachineMinutes:
     """Whether one machine ran in each minute of a window, and where its stops began. running, began: bool[m]; stop_at,
@@ -76,6 +82,19 @@ class MachineMinutes:
     began: Bool
     stop_at: Int64
     stop_min: Float64
+
+
+def aligned(item: MachineMinutes, minutes: int) -> MachineMinutes:
+    """The same over a window of so many minutes that ends at the same time: cut, or without anything at its beginning."""
+    more = minutes - len(item.running)
+    if more == 0:
+        return item
+    kept = item.stop_at + more >= 0
+    running, began = (
+        np.concatenate([np.zeros(max(more, 0), np.bool_), column[max(-more, 0) :]])
+        for column in (item.running, item.began)
+    )
+    return MachineMinutes(item.machine, running, began, item.stop_at[kept] + more, item.stop_min[kept])
 
 
 @dataclass(frozen=True)
@@ -132,14 +151,4 @@ def mean_by_minute(t_ns: Int64, value: Float64, start_ns: int, minutes: int, mos
     out: Float64 = np.full(minutes, np.nan)
     enough = sums[0] >= MINUTE_NS / 2
     out[enough] = sums[1][enough] / sums[0][enough]
-    return out
-
-
-def scheduled_minutes(calendar: Calendar, start_ns: int, minutes: int) -> NDArray[np.bool_]:
-    """Whether each minute begins in scheduled time, bool[minutes]."""
-    spans = cut(calendar, start_ns, start_ns + minutes * MINUTE_NS)
-    on = spans.calendar == CalendarClass.SCHEDULED
-    out = np.zeros(minutes, np.bool_)
-    for first, last in zip(spans.start_ns[on].tolist(), spans.end_ns[on].tolist(), strict=True):
-        out[-(-(first - start_ns) // MINUTE_NS) : -(-(last - start_ns) // MINUTE_NS)] = True
     return out

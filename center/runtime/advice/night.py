@@ -15,6 +15,7 @@ from center.contract.store import StoreUnavailable
 from center.database import findings
 from center.database.findings import Night
 from center.model.kept_finding import KeptFinding
+from center.runtime.advice.stored_beside import NightBeside
 from center.runtime.advice.stored_past import StoredPast, machines_with_past
 from center.runtime.state import CenterState
 from oee.advice.catalogue import significant
@@ -75,21 +76,23 @@ def run_night(
     Raises `StoreUnavailable`; then it may be called again.
     """
     machines = [item for item in machines_with_past(center.ledger_cache.sites) if site in ("", item[0])]
-    done = findings.looked_at(engine, night_ns)
+    done, beside = findings.looked_at(engine, night_ns), NightBeside(center)
     for index, (of_site, machine) in enumerate(machines):
         if not on_machine(machine, index, len(machines)):
             return None
         if (of_site, machine) not in done:
-            _look_or_tell(center, engine, night_ns, of_site, machine)
+            _look_or_tell(center, engine, night_ns, of_site, machine, beside)
     return judge(engine, night_ns, center.now_ns(), machines, whole=not site)
 
 
-def _look_or_tell(center: CenterState, engine: Engine, night_ns: int, site: str, machine: str) -> None:
+def _look_or_tell(
+    center: CenterState, engine: Engine, night_ns: int, site: str, machine: str, beside: NightBeside
+) -> None:
     """Looks at a machine; what nobody expected of one must not keep the others from being looked at. It is counted, and
     shown in the center's health, and the next night tries again.
     """
     try:
-        look_at_machine(center, engine, night_ns, site, machine)
+        look_at_machine(center, engine, night_ns, site, machine, beside)
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001  # counted and shown
@@ -100,9 +103,11 @@ def _look_or_tell(center: CenterState, engine: Engine, night_ns: int, site: str,
             center.health.set_condition("advice_machine", "ok")
 
 
-def look_at_machine(center: CenterState, engine: Engine, night_ns: int, site: str, machine: str) -> None:
+def look_at_machine(
+    center: CenterState, engine: Engine, night_ns: int, site: str, machine: str, beside: NightBeside
+) -> None:
     """The first half of the night for one machine. One without a calendar is passed over. Raises `StoreUnavailable`."""
-    past = StoredPast(center, site, machine, night_ns)
+    past = StoredPast(center, site, machine, night_ns, beside)
     if past.calendar is None:
         return
     records = [item.record for item in findings.kept_findings(engine, [site], machine=machine)]

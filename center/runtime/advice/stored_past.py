@@ -11,7 +11,9 @@ from center.contract.store import Query, StopQuery
 from center.model.buckets import Bucket
 from center.model.site_revisions import Revision
 from center.model.sites import Sites, retired_since
+from center.runtime.advice.stored_beside import NightBeside
 from center.runtime.state import CenterState
+from oee.advice.look import SHORT_WEEKS
 from oee.advice.trust import too_fast
 from oee.advice.window import DAY_NS, MachineWindow, hourly_window, machine_window, stop_columns
 from oee.model.calendars import Calendar, cut
@@ -30,8 +32,12 @@ _BY: Final = ("machine", "calendar", "shift", "product")
 class StoredPast:
     """One machine up to a time. Reads when it is asked."""
 
-    def __init__(self, center: CenterState, site: str, machine: str, end_ns: int) -> None:
+    def __init__(
+        self, center: CenterState, site: str, machine: str, end_ns: int, beside: NightBeside | None = None
+    ) -> None:
+        """beside: what lies beside the machines of this night; None leaves it out."""
         self._center, self._site, self._machine, self._end_ns = center, site, machine, end_ns
+        self._beside = beside
         self._distrusted: frozenset[str] | None = None
 
     @cached_property
@@ -85,7 +91,14 @@ class StoredPast:
         if self._distrusted is None:  # the shortest window comes first, and decides for all
             self._distrusted = too_fast(made.facts)
             made = replace(made, distrusted=self._distrusted)
+        if self._beside and weeks == SHORT_WEEKS:
+            beside = self._beside.of(self._site, self._revisions[-1], made, self._another)
+            made = replace(made, beside=beside)
         return made
+
+    def _another(self, machine: str) -> MachineWindow | None:
+        past = StoredPast(self._center, self._site, machine, self._end_ns)
+        return past.window(SHORT_WEEKS) if past.calendar else None
 
     def _query(self, start_ns: int, end_ns: int, bucket: Bucket) -> Query:
         zone = self._revisions[-1].zone.key

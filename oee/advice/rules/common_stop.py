@@ -92,8 +92,8 @@ def _by_day(site: tuple[MachineMinutes, ...]) -> tuple[Counts, Counts, Int64]:
     began[:, :-1] |= began[:, 1:]
     days = ran.shape[1] // DAY_MIN
     both = [table[:, : days * DAY_MIN].reshape(len(site), days, DAY_MIN) for table in (began, ran)]
-    used = both[1].any(axis=0)
-    on, at = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
+    used = np.any(both[1], axis=0)
+    on, at = np.flatnonzero(np.any(used, axis=1)), np.flatnonzero(np.any(used, axis=0))
     kept = [table[:, on][:, :, at].astype(np.int8) for table in both]
     return kept[0], kept[1], (on[:, None] * DAY_MIN + at).ravel()
 
