@@ -291,7 +291,7 @@ ARROWS = {
         worklist/     -> delivery/ document frame draw/ windows
         admin/        -> document frame draw/
         targets/      -> document frame draw/
-        declare/      -> document frame draw/
+        declare/      -> machine/ document frame draw/
         pages         -> delivery/ fleet/ machine/ frame
         session_pages -> document frame draw/
         delivery/     -> document frame draw/

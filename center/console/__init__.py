@@ -23,8 +23,10 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         add_admin_pages(app, center, accounts)
     declaring = getattr(app.state, "declaring", None)
     if declaring:
+        from center.console.declare.many import add_many_pages  # noqa: PLC0415
         from center.console.declare.pages import add_declare_pages  # noqa: PLC0415
 
+        add_many_pages(app, center, declaring)
         add_declare_pages(app, center, declaring)
     aiming = getattr(app.state, "targets", None)
     if aiming:

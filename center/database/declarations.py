@@ -78,25 +78,31 @@ def open_declarations(url: str) -> Engine:
     return engine
 
 
-def insert_declaration(engine: Engine, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
-    """Numbers and stores a declaration; one that is stored already under its id is returned as it is.
+def insert_declarations(
+    engine: Engine, site: str, gateway: str, items: Sequence[Declaration]
+) -> list[DeclarationRecord]:
+    """Numbers and stores declarations in one transaction; one that is stored already under its id is returned as it is.
 
     Raises `StoreUnavailable`.
     """
     of_gateway = and_(DECLARATIONS.c.site == site, DECLARATIONS.c.gateway == gateway)
+    state = {"state": "sent", "why": "", "decided_ns": 0}
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE declarations IN SHARE ROW EXCLUSIVE MODE")
-        known = (
-            connection.execute(select(DECLARATIONS).where(of_gateway, DECLARATIONS.c.id == item.id)).mappings().first()
-        )
-        if known is not None:
-            return _record(known)
-        no = (connection.scalar(select(func.max(DECLARATIONS.c.no)).where(of_gateway)) or 0) + 1
-        row = DeclaredRow(no=no, **vars(item))
-        state = {"state": "sent", "why": "", "decided_ns": 0}
-        connection.execute(DECLARATIONS.insert().values(site=site, gateway=gateway, **row.model_dump(), **state))
-    return DeclarationRecord(site, gateway, row, "sent", "", 0)
+        is_one_of = DECLARATIONS.c.id.in_([item.id for item in items])
+        found = connection.execute(select(DECLARATIONS).where(of_gateway, is_one_of)).mappings()
+        records = {row["id"]: _record(row) for row in found}
+        no = connection.scalar(select(func.max(DECLARATIONS.c.no)).where(of_gateway)) or 0
+        for item in items:
+            if item.id not in records:
+                no += 1
+                row = DeclaredRow(no=no, **vars(item))
+                connection.execute(
+                    DECLARATIONS.insert().values(site=site, gateway=gateway, **row.model_dump(), **state)
+                )
+                records[item.id] = DeclarationRecord(site, gateway, row, "sent", "", 0)
+    return [records[item.id] for item in items]
 
 
 def new_id() -> str:
@@ -152,6 +158,18 @@ def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> li
     with reading(engine) as connection:
         order = (DECLARATIONS.c.made_ns.desc(), DECLARATIONS.c.no.desc())
         rows = connection.execute(select(DECLARATIONS).where(wanted).order_by(*order).limit(limit)).mappings().all()
+    return [_record(row) for row in rows]
+
+
+def of_form(engine: Engine, site: str, machine: str, key: str) -> list[DeclarationRecord]:
+    """Declarations about a machine whose ids begin with the key of one form, in their order. Raises `StoreUnavailable`."""
+    wanted = and_(
+        DECLARATIONS.c.site == site,
+        DECLARATIONS.c.machine == machine,
+        DECLARATIONS.c.id.startswith(key, autoescape=True),
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(select(DECLARATIONS).where(wanted).order_by(DECLARATIONS.c.no)).mappings().all()
     return [_record(row) for row in rows]
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -39,9 +39,13 @@ class DeclarationSender:
 
     def declare(self, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
         """Stores a declaration and sends it. Raises `StoreUnavailable`: then it was not stored."""
-        record = declarations.insert_declaration(self.engine, site, gateway, item)
+        return self.declare_all(site, gateway, [item])[0]
+
+    def declare_all(self, site: str, gateway: str, items: Sequence[Declaration]) -> list[DeclarationRecord]:
+        """Stores declarations, all or none, and sends them. Raises `StoreUnavailable`: then none was stored."""
+        records = declarations.insert_declarations(self.engine, site, gateway, items)
         self._send(site, gateway)
-        return record
+        return records
 
     def send_to_all(self) -> None:
         """Sends to every gateway that owes an echo, since the broker may have lost its retained messages."""

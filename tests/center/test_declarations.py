@@ -49,11 +49,14 @@ class Plant:
         self.app = create_app(self.center, _named)
         add_declarations(self.app, self.center, self.declaring)
 
-    def ask(self, method, viewer="writer", path="/api/v1/declarations", **more):
+    def ask(self, method, viewer="writer", path="/api/v1/declarations", *, foreign=False, **more):
+        """foreign: as a page of another origin makes a browser ask."""
+        headers = {"x-viewer": viewer} | ({"sec-fetch-site": "cross-site"} if foreign else {})
+
         async def once():
             transport = httpx.ASGITransport(self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://center") as client:
-                return await client.request(method, path, headers={"x-viewer": viewer}, **more)
+                return await client.request(method, path, headers=headers, **more)
 
         return asyncio.run(once())
 

@@ -108,7 +108,9 @@ def test_what_is_too_large_is_told_and_the_rest_goes_on(broker, version):
 def test_declarations_that_fit_into_no_packet_together_arrive_one_part_after_the_other(broker, tmp_path, version):
     engine = open_declarations(f"sqlite:///{tmp_path}/d.sqlite")
     for n in range(40):
-        declarations.insert_declaration(engine, "s", "g", Declaration(f"d{n}", n, "m", 5, 9, "reason", "x" * 40, "Lan"))
+        declarations.insert_declarations(
+            engine, "s", "g", [Declaration(f"d{n}", n, "m", 5, 9, "reason", "x" * 40, "Lan")]
+        )
     senders = {}
 
     def everything(session):

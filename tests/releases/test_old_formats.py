@@ -173,8 +173,8 @@ def test_declarations_are_continued(tmp_path, name, server):
     database = at_center.open_declarations(url_of(name, server, tmp_path))
     (row,) = at_center.unanswered(database, "s", "g")
     assert (row.no, row.declaration().value, row.who) == (1, "die-jam", "Lan")
-    more = at_center.insert_declaration(
-        database, "s", "g", Declaration("d2", 2, "m", 5, 9, "reason", "", "Lan", "", "d1")
+    (more,) = at_center.insert_declarations(
+        database, "s", "g", [Declaration("d2", 2, "m", 5, 9, "reason", "", "Lan", "", "d1")]
     )
     assert more.row.no == 2
     assert at_center.record_outcomes(database, "s", "g", {"d1": "", "d2": "too_old"}, 7) == 2

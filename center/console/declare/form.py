@@ -152,18 +152,18 @@ def _time(label: str, name: str, exact: str) -> Markup:
 def _value(context: FormContext, name: str, asked: Asked) -> Markup:
     lang = context.lang
     if name == "reason":
-        return _picks(asked.reasons, lambda key: reason_name(key, context.site["reasons"], lang), lang)
+        return picks(asked.reasons, lambda key: reason_name(key, context.site["reasons"], lang), lang)
     if name == "product":
-        return _picks(asked.products, lambda key: product_name(key, context.site["products"], lang), lang)
+        return picks(asked.products, lambda key: product_name(key, context.site["products"], lang), lang)
     if name == "state":
-        return _picks(Choices(tuple(state.word for state in _STATES)), lambda key: say(f"state.{key}", lang), lang)
+        return picks(Choices(tuple(state.word for state in _STATES)), lambda key: say(f"state.{key}", lang), lang)
     if name == "planned_stop":
         return field(say("console.declare.what", lang), "value", maxlength="200")
     return field(say("console.declare.pieces", lang), "value", "number", min="0", inputmode="numeric")
 
 
-def _picks(offered: Choices, name_of: Callable[[str], str], lang: str) -> Markup:
-    """Large buttons of which one is chosen; none is at first."""
+def picks(offered: Choices, name_of: Callable[[str], str], lang: str) -> Markup:
+    """The values that may be chosen, as large buttons of which one is chosen; none is at first."""
 
     def pick(key: str) -> Markup:
         return el("label", el("input", type="radio", name="value", value=key), el("span", name_of(key)), cls="pick")

@@ -66,3 +66,9 @@ def declare_page(site: str, machine: str, **presets: str) -> str:
     """
     path = outside(f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}")
     return f"{path}?{urlencode(presets)}" if presets else path
+
+
+def declare_many_page(site: str, machine: str, **words: str) -> str:
+    """The address of the page on which many stops get one reason. words: window and filter, as a machine's page has them."""
+    path = outside(f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}/many")
+    return f"{path}?{urlencode(words)}" if words else path

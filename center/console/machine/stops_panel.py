@@ -9,16 +9,23 @@ from typing import Any, Final
 from nicegui import ui
 
 from center.console.draw.markup import el
+from center.console.draw.names import declare_many_page
 from center.console.machine import stops_table
 from center.console.machine.numbers import MachineStops
-from center.console.machine.stop_filter import STATES, chosen, order_of
+from center.console.machine.stop_filter import STATES, chosen, filter_words, order_of
 from center.contract.store import StopPage
+from center.model.times import iso
 from center.queries.stops import ALL_STOPS, StopFilter, find_stops, stop_row
 from center.runtime.state import CenterState
 from words import number, say
 
 _SHORTEST_S: Final = (0, 60, 300, 900)
 _ORDERS: Final = ("latest", "longest", "unexplained")
+
+
+def _window_words(found: MachineStops) -> dict[str, str]:
+    ends = (found.question.start_ns, found.question.end_ns)
+    return {name: iso(t_ns, found.question.zone) for name, t_ns in zip(("from", "to"), ends, strict=True)}
 
 
 class StopsPanel:
@@ -40,6 +47,7 @@ class StopsPanel:
         self._wanted, self._first = ALL_STOPS, 0
         self._found: MachineStops | None = None
         self._asked = 0
+        self._many: ui.html | None = None
         self._buttons: dict[tuple[str, Any], ui.element] = {}
 
     def build(self, wanted: StopFilter) -> None:
@@ -56,6 +64,7 @@ class StopsPanel:
             if self._explain:
                 link = el("a", say("console.declare", self._lang), href=self._explain())
                 ui.html(link, sanitize=False).classes("declare")
+                self._many = ui.html("", sanitize=False).classes("declare")
         with ui.element("div").classes("pills states"):
             for state in STATES:
                 button = ui.element("button").classes("pill").on("click", partial(self._pick, "state", state))
@@ -144,6 +153,10 @@ class StopsPanel:
         rows = [stop_row(stop, found.question) for stop in part.stops]
         now_ns, last = self._center.now_ns(), self._first + len(rows)
         self._picked.set_content(chosen(self._wanted, found.site, found.question.zone, self._lang, self._address))
+        if self._many:
+            words = _window_words(found) | filter_words(self._wanted)
+            address = declare_many_page(found.question.question.site, found.question.machines[0], **words)
+            self._many.set_content(el("a", say("console.many", self._lang), href=address))
         self._table.set_content(
             stops_table.table(rows, found.site, now_ns, self._lang, found.story.unwanted, self._explain)
         )
