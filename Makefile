@@ -21,6 +21,7 @@ test: $(VENV)/.test
 	scripts/gopcua
 	scripts/milo
 	scripts/brokers
+	scripts/axe
 	scripts/test
 
 test-faults: $(VENV)/.test

@@ -84,14 +84,14 @@ def amqtt_command(port):
     return [sys.executable, "-c", _AMQTT, str(port)]
 
 
-_CACHE = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
+CACHE = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
 _BROKERS = Path(__file__).parent / "brokers"
 
 
 def built(script, folder, *sources):
     """Where a script of scripts/ puts what it builds of these sources."""
     text = b"".join((folder / source).read_bytes() for source in sources)
-    return _CACHE / "bin" / f"{script}-{hashlib.sha256(text).hexdigest()[:12]}"
+    return CACHE / "bin" / f"{script}-{hashlib.sha256(text).hexdigest()[:12]}"
 
 
 def mochi_command(folder, port, **limits):
@@ -103,7 +103,7 @@ def mochi_command(folder, port, **limits):
 def aedes_command(folder, port):
     """aedes, MQTT 3.1.1; it keeps nothing."""
     _installed("aedes", "aedes-1.2.0/.done")
-    return ["node", str(_BROKERS / "aedes" / "broker.js"), str(_CACHE / "aedes-1.2.0"), str(port)]
+    return ["node", str(_BROKERS / "aedes" / "broker.js"), str(CACHE / "aedes-1.2.0"), str(port)]
 
 
 def hivemq_command(folder, port):
@@ -118,13 +118,13 @@ def moquette_command(folder, port):
 
 def _java(name):
     _installed(name, f"{name}/.done")
-    return ["java", "-Xmx200m", "-cp", f"{_CACHE / name}:{_CACHE / name / 'lib'}/*"]
+    return ["java", "-Xmx200m", "-cp", f"{CACHE / name}:{CACHE / name / 'lib'}/*"]
 
 
 def _installed(name, file):
     """The path of a broker that scripts/brokers has installed; skips the test without it."""
-    if not (_CACHE / file).exists():
+    if not (CACHE / file).exists():
         import pytest  # benchmarks use this module too
 
         pytest.skip(f"no {name} here: scripts/brokers, scripts/peer-brokers")
-    return str(_CACHE / file)
+    return str(CACHE / file)

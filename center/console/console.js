@@ -48,6 +48,25 @@
   };
   setInterval(watchHall, 1000);
 
+  // A page that says how often shows its content anew, unless somebody is at work in it.
+  const isBusy = (main) => main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, button, summary, a");
+  const renew = async () => {
+    const main = document.querySelector("main[data-refresh-s]");
+    if (!main) return;
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (answer?.redirected) return location.reload(); // the session has ended
+    const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    if (fresh && !isBusy(main)) {
+      if (fresh.innerHTML !== main.innerHTML) main.replaceChildren(...fresh.childNodes);
+      if (!fresh.dataset.refreshS) return main.removeAttribute("data-refresh-s");
+    }
+    setTimeout(renew, main.dataset.refreshS * 1000);
+  };
+  addEventListener("DOMContentLoaded", () => {
+    const main = document.querySelector("main[data-refresh-s]");
+    if (main) setTimeout(renew, main.dataset.refreshS * 1000);
+  });
+
   // What is picked on a picture goes to the page as one event, and so does the browser's way back.
   const tell = (name, detail, target) => target?.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   const pick = (target) => {

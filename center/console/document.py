@@ -31,18 +31,20 @@ def document(
     status: int = 200,
     refresh_s: int | None = None,
 ) -> HTMLResponse:
-    """A complete page around its content. refresh_s: after so long the browser loads it again."""
+    """A complete page around its content. refresh_s: so often the content is asked for again, in place: a page that loads
+    itself anew takes a reader's place and focus away.
+    """
     head = join(
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", http_equiv="refresh", content=str(refresh_s)) if refresh_s else None,
+        el("noscript", el("meta", http_equiv="refresh", content=str(refresh_s))) if refresh_s else None,
         el("title", f"{title} · Nhịp"),
         el("link", rel="stylesheet", href=outside(frame.FONTS)),
         frame.assets(),
     )
     body = join(
         el("header", frame.header(center, viewer, lang), cls="top"),
-        el("main", *content, cls="page"),
+        el("main", *content, cls="page", data_refresh_s=str(refresh_s) if refresh_s else None),
         Markup(HATCH),  # noqa: S704  # our own drawing
     )
     page = Markup("<!DOCTYPE html>") + el("html", el("head", head), el("body", body, cls="plain"), lang=lang)

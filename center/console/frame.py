@@ -138,7 +138,7 @@ def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
             cls="on" if code == lang else "",
             data_set_lang=code,
             lang=code,
-            aria_label=say(f"language.{code}", code),
+            title=say(f"language.{code}", code),
             aria_pressed=str(code == lang).lower(),
         )
         for code in LANGUAGES

@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from accessibility import axe, severe_faults
 from andon_agent import Page, answers, process, site_file
 from andon_browser import LANGUAGES, SHOP, SIZES, Loop, Tablets, shop
 from browser import chromium
@@ -85,6 +86,25 @@ def looks_right(page, lang):
         "every word is translated"
     )
     assert page.get_attribute("html", "lang") == lang
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("size", SIZES)
+def test_no_view_has_a_serious_fault_of_accessibility(press, tablets, size, lang):
+    axe()
+    page = tablets.open(press.url, lang=lang, size=size)
+    page.wait_for_selector(".question")
+    assert severe_faults(page) == []
+    for name in ("reason", "count", "stops"):
+        tap(page, *SHEETS[name])
+        expect(page.locator(f"dialog[data-name={name}]")).to_be_visible()
+        assert severe_faults(page) == [], name
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
+    for path in ("wall", "tech/plc"):
+        page.goto(f"{press.url}/#/{path}")
+        page.wait_for_selector(".wall-card, .tech td.value")
+        assert severe_faults(page) == [], path
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -21,7 +21,9 @@ REASON = f"{MINE}-jam"
 
 def stop(number, state=State.UNPLANNED_STOP, length_s=20, reason="", end=True):
     begin = T + number * 10 * 10**9
-    return Stop("press", str(number), begin, begin + length_s * 10**8 if end else None, state, reason, "count", "1", "", 0)
+    return Stop(
+        "press", str(number), begin, begin + length_s * 10**8 if end else None, state, reason, "count", "1", "", 0
+    )
 
 
 def span(item):
@@ -33,7 +35,13 @@ def plant(tmp_path):
     made = Plant(tmp_path, database_url("sqlite", tmp_path))
     add_many_pages(made.app, made.center, made.declaring)
     add_error_pages(made.app, made.center)
-    made.stops = [stop(0), stop(1, State.SETUP), stop(2, State.MINOR_STOP, 50), stop(3, State.BREAKDOWN, 90), stop(4, end=False)]
+    made.stops = [
+        stop(0),
+        stop(1, State.SETUP),
+        stop(2, State.MINOR_STOP, 50),
+        stop(3, State.BREAKDOWN, 90),
+        stop(4, end=False),
+    ]
     write(made, made.stops)
     yield made
     made.center.store.close()
@@ -77,11 +85,11 @@ def test_each_chosen_stop_is_declared_once_however_often_the_form_comes(plant):
     assert {(row["value"], row["who"], row["state"]) for row in rows} == {(REASON, "Lan", "sent")}
     assert len(plant.message()) == 2
     outcome = plant.ask("GET", path=answers[0].headers["location"]).text
-    assert 'http-equiv="refresh"' in outcome
+    assert "data-refresh-s" in outcome
     first, second = (row["id"] for row in rows)
     plant.echo(**{first: "", second: "too_old 2026-03-02T07:00:10+07:00"})
     outcome = plant.ask("GET", path=answers[0].headers["location"]).text
-    assert 'http-equiv="refresh"' not in outcome
+    assert "data-refresh-s" not in outcome
     assert outcome.count('class="plate bad"') == 1
 
 
@@ -106,7 +114,9 @@ def test_all_that_are_shown_are_declared_and_taken_back_together_once(plant):
 def test_what_is_too_much_is_said_and_bounded(plant):
     write(plant, [stop(number) for number in range(10, 10 + MOST + 30)])
     page = plant.ask("GET", path=f"{PAGE}?{WINDOW}").text
-    assert (len(listed(page)), str(MOST + 34) in page, str(MOST) in page) == (MOST, True, True), re.findall(r'.*soft.*', page)
+    assert (len(listed(page)), str(MOST + 34) in page, str(MOST) in page) == (MOST, True, True), re.findall(
+        r".*soft.*", page
+    )
     key = key_of(page)
     send(plant, key=key, value=REASON, stop=[f"{T // MS_NS + n}-{T // MS_NS + n + 1}" for n in range(MOST + 5)])
     assert len(plant.rows(limit=1000)) == MOST

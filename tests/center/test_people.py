@@ -222,7 +222,7 @@ def test_what_is_declared_is_declared_once_and_can_be_taken_back(pages):
         answer = browser.post("/declare/hoa-binh/press", data=DECLARED | {"key": key}, headers=held)
         assert answer.status_code == 303
     said = browser.get(answer.headers["location"], headers=held).text
-    assert '<meta http-equiv="refresh" content="3"/>' in said
+    assert 'data-refresh-s="3"' in said
     assert say("console.declared.sent", "vi") in said
     rows = browser.get("/api/v1/declarations?site=hoa-binh", headers=held).json()["rows"]
     assert [(row["id"], row["value"]) for row in rows] == [(key, "hoa-binh-jam")]

@@ -170,14 +170,14 @@ def _question_page(desk: _Desk, message: str = "", status: int = 200) -> Respons
             el("input", type="hidden", name="key", value=declarations.new_id()[:12]),
             el(
                 "fieldset",
-                el("legend", say("console.many.which", lang)),
-                el("label", el("input", type="checkbox", name="all", value="1"), el("b", every), cls="box"),
-                el("ul", *(_choice(row, details, lang) for row in found), cls="rows many"),
+                el("legend", say("console.many.why", lang)),
+                picks(reasons, lambda key: reason_name(key, details["reasons"], lang), lang),
             ),
             el(
                 "fieldset",
-                el("legend", say("console.many.why", lang)),
-                picks(reasons, lambda key: reason_name(key, details["reasons"], lang), lang),
+                el("legend", say("console.many.which", lang)),
+                el("label", el("input", type="checkbox", name="all", value="1"), el("b", every), cls="tick"),
+                el("ul", *(_choice(row, details, lang) for row in found), cls="rows many"),
             ),
             button(say("console.declare.send", lang)),
         )
@@ -210,7 +210,7 @@ def _choice(row: Row, details: Row, lang: str) -> Markup:
             "label",
             el("input", type="checkbox", name="stop", value=span),
             el("span", f"{time_labels.day(begin, lang)} {begin:%H:%M:%S} – {end:%H:%M:%S}"),
-            cls="box",
+            cls="tick",
         ),
         el("b", duration(end_ms - start_ms, lang)),
         el("span", GLYPHS[row["state"]], say(f"state.{row['state']}", lang), cls=f"what s-{row['state']}"),
