@@ -2,9 +2,12 @@
 
     .venv/bin/python bench/console.py [--before CHECKOUT] [--rounds 5]
 
-A real center on the embedded store, and a headless Chromium. While the page loads, three viewers ask the smallest question
-of the API again and again. `--before` runs another checkout's console on the same store in the same run, in turns.
-Prints a table and, as the last line, one JSON object.
+A real console and a headless Chromium. While the page loads, three viewers ask the smallest question of the API again and
+again. Each round starts the console anew: its very first page is `start`; the others are pages that nobody has opened yet in
+a console that has shown others. `--before` runs another checkout's console on the same store in the same run, in turns.
+quiet_wait_ms is the longest wait of the same viewers while nobody opens a page; cpu_ms what the console's process spent,
+the viewers' questions included. Prints a table and, as the last line, one JSON object. The first fleet page of 1,000
+machines on both stores is in bench/center.py (fleet_page_first_ms).
 """
 
 import argparse
@@ -25,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center"), str(ROOT / "tests")]
 
 import numpy as np
 from center_plant import site_body
-from center_process import SHIFTS
+from center_process import SHIFTS, cpu_s
 from center_rows import DAY_MIN, START_MIN, ZONE, facts, losses
 from playwright.sync_api import sync_playwright
 from rich.console import Console
@@ -43,8 +46,9 @@ from oee.model.states import State
 DAYS, EVERY_S, LONG = 30, 104, 0.02
 """A month of a press that stops every 104 s, one time in fifty for more than a minute."""
 VIEWERS = 3
-WHAT = ("first_ms", "whole_ms", "others_wait_ms")
-SPANS = {"30d": "day", "24h": "hour"}
+WHAT = ("first_ms", "whole_ms", "others_wait_ms", "cpu_ms", "quiet_wait_ms")
+PAGES = {"start": ("7d", "shift"), "24h": ("24h", "hour"), "30d": ("30d", "day"), "yesterday": ("yesterday", "hour")}
+"""In this order: the first one after a start, then three that nobody has asked for yet."""
 _SERVE = """
 import sys, pathlib
 sys.path[:0] = [sys.argv[1]]
@@ -85,6 +89,8 @@ def fill(file):
         table = facts(1, first_min, DAY_MIN, day)
         stops = tuple(_stop(first_min * 60 + second, chance) for second in range(0, DAY_MIN * 60, EVERY_S))
         store.write([RowBatch(Origin("bench", "main", "00000000000000aa"), day + 1, table, losses(table), stops)])
+    while store.roll_up(time.time_ns(), leased=True):
+        pass
     store.close()
     return DAYS * (DAY_MIN * 60 // EVERY_S)
 
@@ -100,7 +106,7 @@ def _stop(second, chance):
 
 @contextmanager
 def serving(checkout, file, folder):
-    """The console of a checkout on this store: its address."""
+    """The console of a checkout on this store: its address and its process."""
     ready = folder / f"port-{time.monotonic_ns()}"
     command = [sys.executable, "-c", _SERVE, str(checkout), file, str(ready)]
     process = subprocess.Popen(command, cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)})
@@ -110,7 +116,7 @@ def serving(checkout, file, folder):
             if process.poll() is not None or time.monotonic() > until_s:
                 raise RuntimeError("the console does not start")
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{ready.read_text()}"
+        yield f"http://127.0.0.1:{ready.read_text()}", process
     finally:
         process.terminate()
         process.wait(60)
@@ -141,19 +147,26 @@ class Viewers:
             thread.join()
 
 
-def measure(page, url, span):
-    """First numbers and the whole page [ms], and the longest wait of somebody else meanwhile [ms]."""
-    urllib.request.urlopen(f"{url}/api/v1/sites", timeout=60).read()
+def quiet(url):
+    """The longest wait of the viewers [ms] in a second in which nobody opens a page."""
     with Viewers(url) as viewers:
-        began = time.perf_counter()
-        page.goto(f"{url}/machine/bench/press-0?span={span}&bucket={SPANS[span]}", wait_until="commit")
+        time.sleep(1)
+    return max(viewers.waits_ms)
+
+
+def measure(page, url, process, span, bucket):
+    """First numbers and the whole page [ms], the longest wait of somebody else and the CPU time meanwhile [ms]."""
+    with Viewers(url) as viewers:
+        began, before_s = time.perf_counter(), cpu_s(process.pid)
+        page.goto(f"{url}/machine/bench/press-0?span={span}&bucket={bucket}", wait_until="commit")
         page.wait_for_selector(".tiles .tile .value", timeout=120_000)
         first_ms = (time.perf_counter() - began) * 1000
         page.wait_for_selector("table.stops tbody tr", timeout=120_000)
         page.wait_for_selector(".days rect.s", state="attached", timeout=120_000)
         whole_ms = (time.perf_counter() - began) * 1000
+        spent_ms = (cpu_s(process.pid) - before_s) * 1000
     page.goto("about:blank")
-    return first_ms, whole_ms, max(viewers.waits_ms)
+    return first_ms, whole_ms, max(viewers.waits_ms), spent_ms
 
 
 def main():
@@ -163,17 +176,20 @@ def main():
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     options = parser.parse_args()
     checkouts = {"now": ROOT} | ({"before": options.before.resolve()} if options.before else {})
-    found = {name: {span: [] for span in SPANS} for name in checkouts}
+    found = {name: {key: [] for key in PAGES} for name in checkouts}
     with tempfile.TemporaryDirectory(prefix="nhip-bench-") as name, sync_playwright() as play:
         folder, file = Path(name), f"{name}/bench.duckdb"
         stops = fill(file)
-        page = play.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"]).new_page()
+        browser = play.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         for _ in track(range(options.rounds), "rounds ...", console=Console(stderr=True)):
             for checkout, path in checkouts.items():
-                for span in SPANS:
-                    with serving(path, file, folder) as url:  # each time anew: nothing is cached
-                        found[checkout][span].append(measure(page, url, span))
-        page.context.browser.close()
+                with serving(path, file, folder) as (url, process):
+                    page = browser.new_page()  # its cache is empty at the start, and holds the scripts later
+                    for key, (span, bucket) in PAGES.items():
+                        quiet_ms = quiet(url)
+                        found[checkout][key].append((*measure(page, url, process, span, bucket), quiet_ms))
+                    page.close()
+        browser.close()
     results = {
         checkout: {span: _medians(rounds) for span, rounds in spans.items()} for checkout, spans in found.items()
     }
@@ -187,8 +203,8 @@ def _medians(rounds):
 
 def _show(results, stops):
     table = Table(title=f"A machine's page with {stops} stops in a month [ms]")
-    for head in ("", "span", *WHAT):
-        table.add_column(head, justify="left" if head in ("", "span") else "right")
+    for head in ("", "page", *WHAT):
+        table.add_column(head, justify="left" if head in ("", "page") else "right")
     for checkout, spans in results.items():
         for span, values in spans.items():
             table.add_row(checkout, span, *(str(values[name]) for name in WHAT))

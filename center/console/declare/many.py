@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ from center.model.times import BadQuestion, iso, parse_time
 from center.model.viewer import Viewer
 from center.queries import sites as queries
 from center.queries.question import Question, UnknownSite, check, zone_of
-from center.queries.stops import StopFilter, find_stops, stop_row
+from center.queries.stops import find_stops, stop_row
 from center.runtime.state import CenterState
 from oee.model.declarations import Declaration
 from oee.model.facts import MS_NS
@@ -126,7 +126,7 @@ def _declare(desk: _Desk, fields: Mapping[str, Sequence[str]]) -> Response:
 
 def _with_id(item: Declaration, key: str, what: str) -> Declaration:
     """The same with an id that begins with the key of the form and follows from what it is about."""
-    return Declaration(**vars(item) | {"id": key + hashlib.blake2b(what.encode(), digest_size=10).hexdigest()})
+    return replace(item, id=key + hashlib.blake2b(what.encode(), digest_size=10).hexdigest())
 
 
 def _withdraw(desk: _Desk, fields: Mapping[str, Sequence[str]]) -> Response:
@@ -188,14 +188,14 @@ def _question_page(desk: _Desk, message: str = "", status: int = 200) -> Respons
 def _found(desk: _Desk) -> tuple[list[Row], int]:
     """The stops as answers have them, those first that come first in the list, and how many there are."""
     words, zone = desk.words, desk.zone
-    ends = [parse_time(name, words[name], zone) if words.get(name) else None for name in ("from", "to")]
+    start_ns, end_ns = (parse_time(name, words[name], zone) if words.get(name) else None for name in ("from", "to"))
     wanted = filter_of(words)
     states = tuple(state for state in wanted.states or _EXPLAINED if state in _EXPLAINED)
     if not states:
         return [], 0
-    asked_for = Question(desk.viewer, desk.site, (desk.machine,), *ends, until_now=ends[1] is None)
+    asked_for = Question(desk.viewer, desk.site, (desk.machine,), start_ns, end_ns, until_now=end_ns is None)
     checked = check(desk.center, asked_for)
-    page = find_stops(checked, StopFilter(**vars(wanted) | {"states": states, "scheduled": True}), 0, MOST)
+    page = find_stops(checked, replace(wanted, states=states, scheduled=True), 0, MOST)
     return [stop_row(stop, checked) for stop in page.stops if stop.end_ns is not None], page.total
 
 
