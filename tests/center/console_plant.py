@@ -315,6 +315,57 @@ def _pages(center_app):
     return sorted(path for path in paths if path and not path.startswith(("/_nicegui", "/console/", "/favicon")))
 
 
+def add_some_alerts(app, center, engine) -> None:
+    """Four alerts: two that nobody has taken on, one that somebody has, one that is over; the page, and a broken channel."""
+    from center.database import alert_messages
+    from center.database.alerts import acknowledge_alert, begin_alert
+    from center.model.alerts.alert import AlertKey, AlertRecord
+    from center.model.alerts.owed import Owed
+    from center.outgoing.alerts.api import add_alerts
+    from center.outgoing.alerts.channels import NotTold
+    from center.outgoing.alerts.page import add_alert_page
+    from config.alerts import AlertsModel
+
+    channels = {
+        "maintenance": {"address_file": "zalo"},
+        "lan": {"mail": ["lan@example.vn"]},
+        "new": {"address_file": "x"},
+    }
+    send = [{"to": ["maintenance", "lan"], "sites": ["van-long"]}, {"to": ["new"], "sites": ["hoa-binh"]}]
+    settings = AlertsModel.model_validate({"channels": channels, "send": send})
+    add_alerts(app, center, engine, settings, lambda *_: None)
+    now_ns, names = center.now_ns(), {made.id: made.name for made in MACHINES}
+    for number, key, minutes, detail in (
+        ("1", AlertKey("van-long", "stop", "press-2"), 31, {"state": "breakdown", "reason": "die-jam"}),
+        ("2", AlertKey("hoa-binh", "no_data", "", "main"), 41, {"machines": 2}),
+        (
+            "3",
+            AlertKey("van-long", "oee", "inj-8", "", "2026-03-05 B"),
+            90,
+            {"oee": 0.41, "target": 0.65, "shift": "B"},
+        ),
+        ("4", AlertKey("van-long", "call", "press-1", "", "c1"), 200, {"call": "maintenance", "by": "andon/t1"}),
+    ):
+        told = detail | {"site": SITES[key.site]} | ({"machine": names[key.machine]} if key.machine else {})
+        begun_ns = now_ns - minutes * MINUTE_NS
+        begin_alert(engine, AlertRecord(number, key, begun_ns, begun_ns, "main", (), detail=told))
+    acknowledge_alert(engine, "3", "lan", now_ns - 60 * MINUTE_NS)
+    alert_messages.enqueue(
+        engine, [Owed("1", "begun", "maintenance"), Owed("1", "begun", "lan/lan@example.vn")], now_ns
+    )
+    alert_messages.mark_sent(engine, [Owed("1", "begun", "lan/lan@example.vn")], now_ns, lambda *_: 0, {})
+    over = AlertRecord("4", AlertKey("van-long", "call"), 0, 0)
+    alert_messages.end_alert(engine, over, "over", now_ns - 180 * MINUTE_NS, lambda *_: 0)
+    why = NotTold("alert.said", detail="Failed to send Zalo notification: error=401").why
+    alert_messages.save_outlet(
+        engine, alert_messages.OutletRecord("maintenance", 3, now_ns, now_ns - 25 * MINUTE_NS, 0, why)
+    )
+    alert_messages.save_outlet(
+        engine, alert_messages.OutletRecord("lan/lan@example.vn", sent_ns=now_ns - 31 * MINUTE_NS)
+    )
+    add_alert_page(app, center, app.state.alerts)
+
+
 def main() -> None:
     import uvicorn
 
@@ -331,6 +382,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--accounts", action="store_true")
+    parser.add_argument("--alerts", action="store_true")
     parser.add_argument("--dir", type=Path, required=True)
     asked = parser.parse_args()
     midnight = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -346,6 +398,8 @@ def main() -> None:
     add_report(app, center)
     add_report_mails(app, center, said)
     add_report_page(app, center)
+    if asked.alerts:
+        add_some_alerts(app, center, said)
     mount(app, center, accounts)
     (asked.dir / "pages").write_text("\n".join(_pages(app)))
     listener = socket.create_server(("127.0.0.1", asked.port))

@@ -179,7 +179,7 @@ def add_alerts(app: FastAPI, center: CenterState, engine: Engine, settings: Aler
     """The routes."""
     prepare_alerts(engine)
     desk = app.state.alerts = AlertDesk(center, engine, settings, record)
-    app.state.more_metrics.append(desk.metrics)
+    getattr(app.state, "more_metrics", []).append(desk.metrics)  # none in an application without metrics
 
     @app.get(f"{V1}/alerts", responses=PROBLEMS)
     def alerts(
