@@ -28,6 +28,7 @@ from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
 from cli.front import FrontDoor
 from cli.options import Duration, json_option, lang_option
 from tools.commands.devices import COMMANDS as DEVICES
+from tools.commands.doctor import COMMANDS as DOCTOR
 from tools.commands.site_file import COMMANDS as SITE_FILE  # each of these imports click only
 
 _path = click.Path(path_type=Path)
@@ -265,7 +266,7 @@ def demo(
 
 
 main.add_section("technician", (*DEVICES, *SITE_FILE))
-main.add_section("gateway", (agent, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
+main.add_section("gateway", (agent, *DOCTOR, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
 main.add_section("recorded", (replay,))
 main.add_section(
     "center",

@@ -55,6 +55,7 @@ from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from agent.uplink.uplink import Uplink
 from cli.files import write_whole
+from cli.service import tell as tell_manager
 from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices.kinds import stale_after_s
@@ -419,6 +420,7 @@ def main(
         return site
 
     def greet() -> None:
+        tell_manager("READY=1")
         if said:
             print(said, file=sys.stderr, flush=True)  # noqa: T201  # a command prints
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from cli import service as manager
+
 T = TypeVar("T")
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _LOG: Final = logging.getLogger("nhip")
@@ -39,17 +41,24 @@ def run_until_signal(
         def on_signal(number: signal.Signals) -> None:
             if within_s is not None and not stop.is_set():
                 _end_by_force_after(within_s)
+            if not stop.is_set():
+                manager.tell("STOPPING=1")
             stop.set()
             if second_signal_kills:
                 loop.remove_signal_handler(number)
 
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, on_signal, number)
+        period_s = manager.sign_of_life_s()
+        alive = asyncio.create_task(manager.keep_telling(period_s), name="signs of life") if period_s else None
         try:
             await service(stop)
         except BaseException as error:
             await _end_left_tasks(error)
             raise
+        finally:
+            if alive:
+                alive.cancel()
         await _end_left_tasks(None)
 
     asyncio.run(run())

@@ -326,10 +326,11 @@ ARROWS = {
         factory
     """,
     "tools": """
-        commands/   -> browse/ byte_order/ check/ init/ scan/ equipment/ plan/
+        commands/   -> browse/ byte_order/ check/ doctor/ init/ scan/ equipment/ plan/
         browse/     -> faults
         byte_order/ -> faults
         check/      -> faults plan/
+        doctor/
         init/
         scan/       -> faults
         equipment/

@@ -20,6 +20,7 @@ from agent.uplink.mqtt.broker import broker_of
 from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
 from agent.uplink.uplink import Uplink
+from cli.service import tell as tell_manager
 from config import Site
 from wire.bodies import MOST_TROUBLE, Status
 
@@ -70,7 +71,8 @@ class _Waiting:
 
     @classmethod
     async def begin(cls, site: Site, metrics: str) -> "_Waiting":
-        """Connects and listens."""
+        """Connects and listens; for a service manager that is enough to be up."""
+        tell_manager("READY=1")
         out = cls(site)
         if metrics:
             from agent.reports.metrics import waiting_text  # noqa: PLC0415  # as in `Agent`: only where metrics are on

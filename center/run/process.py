@@ -47,6 +47,7 @@ from center.runtime.patience import Patience
 from center.runtime.rollup_job import RollupJob
 from center.runtime.state import CenterState
 from cli.files import write_whole
+from cli.service import tell as tell_manager
 from config import CenterFile, load_center
 
 END_S: Final = 55.0
@@ -129,6 +130,7 @@ class _WaitingPage:
         self._task: asyncio.Task[None] | None = None
 
     async def _begin(self) -> None:
+        tell_manager("READY=1")
         if self.listener is None:
             return
         app = waiting_application(self.patience, self._settings.language)
@@ -237,6 +239,8 @@ async def _serve(
         up = asyncio.create_task(server.opened.wait())
         await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
+        if server.opened.is_set():
+            tell_manager("READY=1")
         if ready_file and server.opened.is_set():
             _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
         await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)

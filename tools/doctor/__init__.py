@@ -1,0 +1,1 @@
+"""`nhip doctor`: what this computer lacks for an agent."""
