@@ -20,6 +20,7 @@ from center.commands.alerts import COMMANDS as ALERTS
 from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
+from center.commands.keys import COMMANDS as KEYS
 from center.commands.machines import COMMANDS as MACHINES
 from center.commands.quarantine import COMMANDS as QUARANTINE
 from center.commands.recount import COMMANDS as RECOUNT
@@ -274,6 +275,7 @@ main.add_section(
         center,
         *ADVICE,
         *ACCOUNTS,
+        *KEYS,
         *ENROLMENT,
         *IMPORT,
         *REPORT,

@@ -293,7 +293,7 @@ ARROWS = {
         targets/      -> document frame draw/
         declare/      -> machine/ document frame draw/
         pages         -> delivery/ fleet/ machine/ frame
-        session_pages -> document frame draw/
+        session/      -> document frame draw/
         delivery/     -> document frame draw/
         document      -> frame draw/
         fleet/        -> frame draw/ windows

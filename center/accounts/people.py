@@ -24,6 +24,7 @@ _RIGHTS: Final[dict[str, frozenset[Right]]] = {
     "engineer": frozenset({"read", "write", "aim"}),
     "factory": frozenset({"read", "write"}),
 }
+_LONGEST_NAME: Final = 80
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
 
 
@@ -47,6 +48,11 @@ class User:
     disabled: bool
     created_ns: int
     seen_ns: int
+
+
+def name_of(text: str) -> str:
+    """A login name as it is kept, of what was typed; not longer than the tables hold."""
+    return text.strip().lower()[:_LONGEST_NAME]
 
 
 def viewer_of(user: User) -> Viewer:
@@ -98,12 +104,11 @@ def add_user(
         raise AccountRefused("name", name=name[:64])
     stored_sites = _sites_for(role, sites)
     passwords.check_new(password, name)
+    password_hash = passwords.hashed(password)  # before the transaction: others need not wait for it
     row = {"name": name, "full_name": full_name.strip()[:200], "role": role, "sites": stored_sites, "disabled": False}
     try:
         with writing(engine) as connection:
-            connection.execute(
-                USERS.insert().values(**row, password=passwords.hashed(password), created_ns=now_ns, seen_ns=0)
-            )
+            connection.execute(USERS.insert().values(**row, password=password_hash, created_ns=now_ns, seen_ns=0))
             record(connection, now_ns, actor, "user.added", name, role=role, sites=stored_sites)
     except IntegrityError as error:
         raise AccountRefused("exists", name=name) from error

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Integer,
 from center.database.sql import opening, prepare
 
 SESSION_KEY: Final = "sessions"
-"""Name of the secret that signs cookies; stored once, so that processes sharing a database accept each other's."""
+"""Name of the secret that signs cookies, where the database keeps it (`center.accounts.keys`)."""
 _META: Final = MetaData()
 _ID: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite assigns row numbers only to INTEGER
 
@@ -33,6 +33,9 @@ SESSIONS: Final = Table(
     Column("digest", String(64), primary_key=True),
     Column("user_id", BigInteger, nullable=False, index=True),
     Column("expires_ns", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("agent", String(200), nullable=False),
 )
 TOKENS: Final = Table(
     "tokens",
@@ -72,6 +75,25 @@ GATEWAYS: Final = Table(
     Column("revoked", Boolean, nullable=False),
 )
 
+# attempts to log in by source (an address or a browser) and account; "" for all accounts of a source
+GUESSES: Final = Table(
+    "login_guesses",
+    _META,
+    Column("source", String(80), primary_key=True),
+    Column("account", String(80), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_ns", BigInteger, nullable=False, index=True),
+)
+# what the person is told of
+FAILED_LOGINS: Final = Table(
+    "failed_logins",
+    _META,
+    Column("account", String(64), primary_key=True),
+    Column("source", String(80), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+)
+
 
 def _first(connection: Connection) -> None:
     _META.create_all(connection, [USERS, SESSIONS, TOKENS, AUDIT, SECRETS])
@@ -82,7 +104,15 @@ def _gateways(connection: Connection) -> None:
     _META.create_all(connection, [GATEWAYS])
 
 
-_STEPS: Final = (_first, _gateways)
+def _guesses_and_another_key(connection: Connection) -> None:
+    """Older backups hold the key of until now, so it counts no more; everybody logs in once again."""
+    _META.create_all(connection, [GUESSES, FAILED_LOGINS])
+    SESSIONS.drop(connection)
+    SESSIONS.create(connection)
+    connection.execute(SECRETS.delete().where(SECRETS.c.name == SESSION_KEY))
+
+
+_STEPS: Final = (_first, _gateways, _guesses_and_another_key)
 
 
 def open_accounts(url: str) -> Engine:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from center.accounts.audit import Actor, record
 from center.accounts.people import User, user_of
-from center.accounts.schema import SECRETS, SESSION_KEY, SESSIONS, USERS
+from center.accounts.schema import SESSIONS, USERS
 from center.database.sql import reading, writing
 
 LASTS_S: Final = 14 * 86_400
@@ -19,18 +19,13 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def signing_key(engine: Engine) -> str:
-    """The key that signs cookies."""
-    with reading(engine) as connection:
-        return str(connection.scalar(select(SECRETS.c.value).where(SECRETS.c.name == SESSION_KEY)))
-
-
-def open_session(engine: Engine, now_ns: int, actor: Actor, user: User) -> str:
-    """Opens a session and returns its key; expired sessions are deleted."""
+def open_session(engine: Engine, now_ns: int, actor: Actor, user: User, agent: str = "") -> str:
+    """Opens a session and returns its key; expired sessions are deleted. agent: what the browser says of itself."""
     key = secrets.token_urlsafe(32)
     with writing(engine) as connection:
         connection.execute(SESSIONS.delete().where(SESSIONS.c.expires_ns <= now_ns))
-        row = {"digest": digest(key), "user_id": user.id, "expires_ns": now_ns + LASTS_S * 1_000_000_000}
+        row = {"digest": digest(key), "user_id": user.id, "expires_ns": now_ns + LASTS_S * 1_000_000_000,
+               "created_ns": now_ns, "address": actor.address[:80], "agent": agent[:200]}  # fmt: skip
         connection.execute(SESSIONS.insert().values(**row))
         connection.execute(USERS.update().where(USERS.c.id == user.id).values(seen_ns=now_ns))
         record(connection, now_ns, actor, "login", user.name)

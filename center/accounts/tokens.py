@@ -1,8 +1,8 @@
 """Bearer tokens.
 
 API tokens for programs are shown once, stored as a digest, and limited to sites and a scope, until they expire or are
-revoked. Local commands authenticate by read access to the database: it holds the key that signs their tokens, of which
-nothing is stored.
+revoked. Local commands authenticate by read access to the key that signs their passes, of which nothing is stored; passes
+are taken from the center's own machine only.
 """
 
 import getpass
@@ -16,9 +16,10 @@ from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from center.accounts.audit import Actor, record
+from center.accounts.keys import signing_key
 from center.accounts.people import AccountRefused, sites_of, sites_text
 from center.accounts.schema import TOKENS
-from center.accounts.sessions import digest, signing_key
+from center.accounts.sessions import digest
 from center.database.sql import reading, writing
 from center.model.viewer import EVERYTHING, Right, Viewer
 

@@ -17,7 +17,7 @@ from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, bui
 from center.accounts.audit import record_decision, record_deletion
 from center.accounts.schema import open_accounts
 from center.accounts.tokens import at_the_machine, pass_for
-from center.database.sql import open_database
+from center.database.sql import PRIVATE, open_database
 from center.ingest import manual_import
 from center.ingest.boxes import DECISIONS
 from center.ingest.mqtt import BrokerSettings
@@ -262,6 +262,7 @@ def connect(where: str) -> RunningCenter | StoppedCenter:
     running = running_center(settings)
     if running is not None:
         return running
+    os.umask(PRIVATE)
     from center.runtime.opening import close_center, open_center  # the store's library only where it is opened
 
     return StoppedCenter(open_center(settings), close_center, settings)

@@ -17,9 +17,11 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
 
     if accounts:
         from center.console.admin.pages import add_admin_pages  # noqa: PLC0415
-        from center.console.session_pages import add_session_pages  # noqa: PLC0415
+        from center.console.session.account import add_account_pages  # noqa: PLC0415
+        from center.console.session.login import add_login_pages  # noqa: PLC0415
 
-        add_session_pages(app, center, accounts)
+        add_login_pages(app, center, accounts)
+        add_account_pages(app, center, accounts)
         add_admin_pages(app, center, accounts)
     declaring = getattr(app.state, "declaring", None)
     if declaring:

@@ -40,6 +40,8 @@ from center.model.complaints import is_passing, misconfigured, not_ready
 Step = Callable[[Connection], None]
 """One change of the schema, inside a transaction of its own."""
 
+PRIVATE: Final = 0o077
+"""The umask of processes that write what factories recorded: their files are their owner's alone."""
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 _BUSY_MS: Final = 10_000
 _CONNECT_S: Final = 10
@@ -111,7 +113,7 @@ def _passes(error: Exception) -> bool:
 
 
 def create_closed(file: str | Path | None) -> None:
-    """Creates the file if missing, readable by its owner alone: it holds password hashes and the cookie key."""
+    """Creates the file if missing, readable by its owner alone: it holds password hashes."""
     if file:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))

@@ -58,7 +58,6 @@ def application(
     notices: Engine | None = None,
     findings: Engine | None = None,
     alerts: AlertsModel | None = None,
-    secure: bool = False,
     body_s: float = BODY_S,
 ) -> FastAPI:
     """All routes but the console's.
@@ -66,8 +65,8 @@ def application(
     notices: the database of what people at the machines said, None without one; findings: the database of advice;
     alerts: None where none are raised.
 
-    accounts: None where they are off; identify: replaces them as the way to find the viewer; secure: browsers reach the
-    center over HTTPS.
+    accounts: None where they are off; identify: replaces them as the way to find the viewer; body_s: how long a
+    request's body of 64 kB may take [s].
     """
     app = create_app(center, identify or _identify(accounts))
 
@@ -97,7 +96,7 @@ def application(
     add_report_mails(app, center, declaring.engine)
     if accounts:
         add_accounts(app, accounts.engine)
-        add_sessions(app, accounts.engine, secure=secure)
+        add_sessions(app, accounts)
     app.add_middleware(Bodies, routes=app.routes, body_s=body_s)
     return app
 
@@ -150,14 +149,12 @@ def waiting_application(patience: Patience, language: str) -> Starlette:
     )
 
 
-def worker_application(
-    center: CenterState, accounts: Accounts | None, *, secure: bool = False, body_s: float = BODY_S
-) -> FastAPI:
+def worker_application(center: CenterState, accounts: Accounts | None, *, body_s: float = BODY_S) -> FastAPI:
     """The application of an ingest worker: health and metrics only."""
     app = create_app(center, _identify(accounts), health_only=True)
     add_metrics(app, center)
     if accounts:
-        add_sessions(app, accounts.engine, secure=secure)
+        add_sessions(app, accounts)
     app.add_middleware(Bodies, routes=app.routes, body_s=body_s)
     return app
 

@@ -28,7 +28,7 @@ from center.database.actions import prepare_actions
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.database.notices import open_notices
-from center.database.sql import shown_url
+from center.database.sql import PRIVATE, shown_url
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.notice_keeper import NoticeKeeper
@@ -63,10 +63,11 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
     settings: the center's file, or its content. ready_file: written as soon as the port is open, as JSON with `url`
     and `pid`; `listen` may name port 0. The caller turns signals into `stop`. While the store, the database or the disk
     does not let it start, it waits, and says so in the log and on its port.
-    Raises `Misconfigured`.
+    Files that the process makes are its owner's alone. Raises `Misconfigured`.
     """
     if not isinstance(settings, CenterFile):
         settings = load_center(settings)
+    os.umask(PRIVATE)
     page = _WaitingPage(settings)
     listener = await page.patience.opened(partial(_listen, settings), stop, socket.socket.close)
     if listener is None:
@@ -157,7 +158,7 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
     if not known:
         engine.dispose()
         raise misconfigured("accounts", shown_url(engine), "no_administrator")
-    return Accounts(engine, watch_here=settings.monitoring == "loopback")
+    return Accounts(engine, watch_here=settings.monitoring == "loopback", secure=settings.secure)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
     sender = DeclarationSender(opened.declarations, ingest.publish, center.now_ns, ingest.fits)
     ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":
-        app = worker_application(center, accounts, secure=settings.secure, body_s=settings.connections.body)
+        app = worker_application(center, accounts, body_s=settings.connections.body)
     else:
         app = application(
             center,
@@ -197,7 +198,6 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
             notices=opened.notices,
             findings=opened.findings,
             alerts=settings.alerts,
-            secure=settings.secure,
             body_s=settings.connections.body,
         )
         _mount_console(app, center, accounts)

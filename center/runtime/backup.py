@@ -1,6 +1,7 @@
 """Copies of what a center keeps on its own disk, taken while it runs; each is complete and of one instant.
 
-Two parts: `store` (the embedded store's rows, and the delivery ledger) and `database` (accounts, audit, declarations).
+Two parts: `store` (the embedded store's rows, and the delivery ledger) and `database` (accounts, audit, declarations; no
+sessions, nor the key that signs, so that who has a copy is nobody at the center).
 They need not be of the same instant: gateways resend what a restored ledger does not know. What another server
 keeps (InfluxDB, PostgreSQL) is backed up with that server's own tools.
 """
@@ -64,9 +65,18 @@ def copy_part(part: str, center: CenterState, engine: Engine, target: Path) -> N
         else:
             with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
                 read.backup(written)
+                _forget_logins(written)
     except StoreUnavailable:
         target.unlink(missing_ok=True)
         raise
     except (OSError, duckdb.Error, sqlite3.Error) as error:
         target.unlink(missing_ok=True)
         raise CannotCopy(f"{source}: not copied: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _forget_logins(copy: sqlite3.Connection) -> None:
+    """A copy lets nobody in: it has no session, and of the key that signs it has none anyway."""
+    for (table,) in copy.execute("SELECT name FROM sqlite_master WHERE name IN ('sessions', 'secrets')").fetchall():
+        copy.execute(f"DELETE FROM {table}")  # noqa: S608  # one of two names
+    copy.commit()
+    copy.execute("VACUUM")  # what was deleted would stay in free pages

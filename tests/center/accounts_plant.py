@@ -9,8 +9,9 @@ from argon2 import PasswordHasher
 from itsdangerous import TimestampSigner
 from tenants import NOW_NS, SITES, make
 
-from center.accounts import passwords, people, sessions, tokens
+from center.accounts import keys, passwords, people, tokens
 from center.accounts.audit import Actor
+from center.accounts.guesses import Asker
 from center.accounts.identify import COOKIE, KEY, Accounts
 from center.accounts.schema import open_accounts
 from center.database.declarations import open_declarations
@@ -43,6 +44,10 @@ class Plant:
 
     def token(self, name, sites=(), scope="read", expires_ns=None):
         return tokens.add_token(self.engine, self.now_ns, ROOT, name, sites=sites, scope=scope, expires_ns=expires_ns)
+
+    def log_in(self, name, password=PASSWORD, address="192.0.2.7", browser=""):
+        """What comes of it: `Opened`, `Wait` or None."""
+        return asyncio.run(self.accounts.log_in(name, password, Asker(address, browser)))
 
     def browser(self, address="192.0.2.7"):
         return Browser(self.app, address)
@@ -87,4 +92,4 @@ def bearer(secret):
 def cookie(engine, key):
     """The session cookie that a login sets."""
     data = base64.b64encode(json.dumps({KEY: key}).encode())
-    return {"Cookie": f"{COOKIE}={TimestampSigner(sessions.signing_key(engine)).sign(data).decode()}"}
+    return {"Cookie": f"{COOKIE}={TimestampSigner(keys.signing_key(engine)).sign(data).decode()}"}

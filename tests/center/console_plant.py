@@ -299,7 +299,7 @@ def with_accounts(center, folder):
         people.add_user(accounts.engine, 1, Actor("test"), name, role=role, sites=sites, password=PASSWORD)
     app = create_app(center, accounts.identify)
     add_accounts(app, accounts.engine)
-    add_sessions(app, accounts.engine, secure=False)
+    add_sessions(app, accounts)
     return app, accounts
 
 

@@ -13,7 +13,7 @@ from center_plant import envelope, ns, running
 from postgres_plant import database_url
 from servers import PATIENCE_S
 
-from center.accounts import people
+from center.accounts import keys, people, sessions
 from center.accounts.audit import Actor
 from center.accounts.schema import open_accounts
 from center.api.app import create_app
@@ -139,3 +139,32 @@ def test_a_full_disk_leaves_nothing_behind(center, engine, tmp_path):
     with pytest.raises(backup.CannotCopy, match="not copied"):
         backup.copy_part("store", center, engine, target)
     assert pieces(center.store) > 0
+
+
+def test_a_copy_lets_nobody_in(center, engine, tmp_path):
+    """No session is in it, and no key: whoever restores it makes another."""
+    user = people.check_password(engine, "an", "a long enough secret")
+    session, key = sessions.open_session(engine, 2, Actor("an"), user), keys.signing_key(engine)
+    copy = tmp_path / "copy" / "nhip.accounts.sqlite"
+    copy.parent.mkdir()
+    backup.copy_part("database", center, engine, copy)
+    assert sessions.digest(session).encode() not in copy.read_bytes()
+    restored = open_accounts(f"sqlite:///{copy}")
+    assert people.check_password(restored, "an", "a long enough secret").id == user.id
+    assert sessions.user_of_session(restored, 3, session) is None
+    assert keys.signing_key(restored) != key
+    assert sessions.user_of_session(engine, 3, session).id == user.id
+    restored.dispose()
+
+
+def test_what_holds_factories_data_is_its_owner_s(tmp_path):
+    """Also where an older version had made it readable."""
+    umask = os.umask(0o022)
+    try:
+        file = tmp_path / "nhip.duckdb"
+        duckdb.connect(str(file)).close()
+        assert file.stat().st_mode & 0o077
+        open_store({"file": str(file)}).close()
+        assert file.stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(umask)

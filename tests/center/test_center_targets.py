@@ -4,7 +4,7 @@ from datetime import date
 
 import httpx
 import pytest
-from accounts_plant import PASSWORD, Plant, bearer, cookie
+from accounts_plant import Plant, bearer, cookie
 from api_plant import WINDOW, T, deliver, fill
 from center_plant import ns, site_body
 from hypothesis import given, settings
@@ -207,7 +207,7 @@ class Asking:
 
     def __init__(self, plant, name):
         self._browser = plant.browser()
-        self._session = cookie(plant.engine, plant.accounts.log_in(name, PASSWORD, "192.0.2.7"))
+        self._session = cookie(plant.engine, plant.log_in(name).key)
 
     def ask(self, method, url, **more):
         return self._browser.ask(method, url, headers=self._session, **more)

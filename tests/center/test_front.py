@@ -7,6 +7,8 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import httpx
@@ -146,6 +148,28 @@ def test_requests_that_are_none(center, stranger):
             link.shutdown(socket.SHUT_WR)
     assert stranger(2, WHOLE).recv(12) == b"HTTP/1.1 200"
     assert center.process.poll() is None
+
+
+def test_a_flood_of_logins_delays_logins_only(center):
+    """Each from an address of its own: some are hashed, the others refused at once; a question needs none of these places."""
+
+    def guess(number):
+        local = httpx.HTTPTransport(local_address=f"127.0.0.{100 + number}")
+        with httpx.Client(base_url=center.url, transport=local, timeout=PATIENCE_S) as client:
+            answer = client.post("/login", data={"name": "hoa", "password": f"guess {number}"})
+            return answer.status_code, answer.headers.get("retry-after")
+
+    with center.as_administrator() as client, ThreadPoolExecutor(30) as pool:
+        guesses = [pool.submit(guess, number) for number in range(60)]
+        asked = 0
+        while not all(each.done() for each in guesses):
+            assert client.get("/api/v1/sites").status_code == 200
+            asked += 1
+        assert asked
+    counts = Counter(each.result() for each in guesses)
+    assert set(counts) == {(401, None), (503, "3")}
+    with center.as_administrator():
+        pass
 
 
 def test_unfinished_handshakes_are_counted_and_closed(tmp_path):

@@ -13,7 +13,7 @@ import nhip
 from center.accounts.identify import COOKIE
 from center.api.outside import Outside, inside, is_unencrypted, outside
 from center.console.document import add_error_pages
-from center.console.session_pages import add_session_pages
+from center.console.session.login import add_login_pages
 from config import TAKEN, root_path_of
 from words import say
 
@@ -122,7 +122,7 @@ def test_the_file_s_root_path_wins():
 def pages(tmp_path):
     """Accounts behind a proxy under /nhip; `ask` as the proxy asks."""
     made = Plant(tmp_path, f"sqlite:///{tmp_path}/a.sqlite")
-    add_session_pages(made.app, made.center, made.accounts)
+    add_login_pages(made.app, made.center, made.accounts)
     add_error_pages(made.app, made.center)
     made.add("hoa", "admin")
     made.app = Outside(made.app, "/nhip", PROXIES)

@@ -1,27 +1,35 @@
 """Accounts, tokens and the trail of changes on SQLite and PostgreSQL, and the gate in front of the API."""
 
+import asyncio
 import re
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from accounts_plant import PASSWORD, ROOT, Browser, Plant, bearer, cookie
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 from postgres_plant import KINDS, database_url
+from servers import PATIENCE_S
 from sqlalchemy import text
 from tenants import SITES, make
 
-from center.accounts import audit, passwords, people, sessions, tokens
-from center.accounts.attempts import FREE, LONGEST_S, MOST, Attempts
+from center.accounts import audit, browsers, keys, passwords, people, sessions, tokens
+from center.accounts.attempts import FREE_OF_A_SOURCE, FREE_OF_AN_ACCOUNT, LONGEST_S
+from center.accounts.guesses import Asker, Wait, begin, succeeded
+from center.accounts.hashing import Busy, Hashing
+from center.accounts.identify import Opened
+from center.accounts.schema import open_accounts
 from center.accounts.tokens import pass_for
 from center.api.app import create_app
 from center.console.admin.pages import add_admin_pages
 from center.console.declare.pages import add_declare_pages
 from center.console.document import add_error_pages
-from center.console.session_pages import add_session_pages
-from center.database.sql import reading
+from center.console.session.account import add_account_pages
+from center.console.session.login import add_login_pages
+from center.database.sql import reading, writing
 from wire.bodies import Status
 from words import say
 
@@ -163,7 +171,8 @@ def test_a_token_of_any_name_can_be_ended_on_its_page(plant):
 def pages(tmp_path):
     """With the console's plain pages, as `center.console.mount` adds them; and a session of an engineer of one site."""
     made = Plant(tmp_path, f"sqlite:///{tmp_path}/a.sqlite")
-    add_session_pages(made.app, made.center, made.accounts)
+    add_login_pages(made.app, made.center, made.accounts)
+    add_account_pages(made.app, made.center, made.accounts)
     add_admin_pages(made.app, made.center, made.accounts)
     add_declare_pages(made.app, made.center, made.app.state.declaring)
     add_error_pages(made.app, made.center)
@@ -402,7 +411,7 @@ def test_a_command_at_the_machine_may_do_everything(plant):
 def test_a_page_of_another_origin_changes_nothing(plant, headers, status):
     secret = pass_for(plant.engine)
     url = "/api/v1/quarantine/99/replay"
-    answer = plant.browser().post(url, content=b"x", headers=bearer(secret) | headers)
+    answer = plant.browser("127.0.0.1").post(url, content=b"x", headers=bearer(secret) | headers)
     assert answer.status_code == status
 
 
@@ -411,54 +420,207 @@ def test_a_page_of_another_origin_changes_nothing(plant, headers, status):
 TRY = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.floats(0, 100))
 
 
+@settings(max_examples=25)
 @given(st.lists(TRY, max_size=60))
 def test_nobody_waits_for_long_and_nobody_guesses_fast(tries):
-    attempts, now_s, made = Attempts(), 0.0, {}
+    engine, now_s, made = open_accounts("sqlite:///:memory:"), 1e6, {}
     for account, address, pause_s in tries:
         now_s += pause_s
-        wait_s = attempts.wait_s(account, address, now_s)
-        assert 0 <= wait_s <= LONGEST_S
-        if wait_s == 0:
-            attempts.failed(account, address, now_s)
-            made.setdefault(account, []).append(now_s)
+        wait = begin(engine, int(now_s * 1e9), Asker(address), account)
+        assert wait is None or 0 < wait.s <= LONGEST_S
+        if wait is None:
+            made.setdefault((account, address), []).append(now_s)
     for moments in made.values():
-        for first, later in zip(moments, moments[FREE["account"] :]):
-            assert later - first >= 30 or len(moments) <= FREE["account"]
+        for first, later in zip(moments, moments[FREE_OF_AN_ACCOUNT:]):
+            assert later - first >= 30
+    engine.dispose()
 
 
-def test_a_right_password_clears_its_account_alone():
-    attempts = Attempts()
-    for _ in range(FREE["account"]):
-        attempts.failed("hoa", "192.0.2.1", 0.0)
-    assert attempts.wait_s("hoa", "192.0.2.9", 0.0) == 30
-    attempts.succeeded("hoa", "192.0.2.9")
-    assert attempts.wait_s("hoa", "192.0.2.9", 0.0) == 0
-    for number in range(FREE["address"]):
-        attempts.failed(f"guess{number}", "192.0.2.1", 10.0)
-    assert attempts.wait_s("hoa", "192.0.2.1", 10.0) > 0
-    assert attempts.wait_s("hoa", "192.0.2.1", 4000.0) == 0
+def try_often(plant, asker, account="hoa"):
+    """How many attempts are allowed at one moment."""
+    count = 0
+    while begin(plant.engine, plant.now_ns, asker, account) is None:
+        count += 1
+    return count
 
 
-def test_many_guesses_at_once_are_no_way_around(tmp_path):
-    plant = Plant(tmp_path, f"sqlite:///{tmp_path}/a.sqlite")
-    plant.add("hoa", "admin")
+def test_failures_of_a_source_delay_nobody_else(plant):
+    assert try_often(plant, Asker("192.0.2.1")) == FREE_OF_AN_ACCOUNT
+    for other in (Asker("192.0.2.2"), Asker("192.0.2.1", "a browser that is known")):
+        assert try_often(plant, other) == FREE_OF_AN_ACCOUNT
+    assert plant.log_in("hoa", address="192.0.2.1").s == 30
+    assert isinstance(plant.log_in("hoa", address="192.0.2.3"), Opened)
+    plant.now_ns += 31_000_000_000
+    assert isinstance(plant.log_in("hoa", address="192.0.2.1"), Opened)  # which clears its count
+    assert try_often(plant, Asker("192.0.2.1")) == FREE_OF_AN_ACCOUNT
+
+
+@pytest.mark.parametrize("addresses", [["192.0.2.1"], ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"]])
+def test_one_source_may_try_few_accounts(plant, addresses):
+    """A /64 is one source."""
+    tried = [begin(plant.engine, plant.now_ns, Asker(addresses[n % len(addresses)]), f"guess{n}") for n in range(25)]
+    assert tried.count(None) == FREE_OF_A_SOURCE
+    assert isinstance(plant.log_in("hoa", address=addresses[-1]), Wait)
+    assert begin(plant.engine, plant.now_ns, Asker("2001:db8:0:1::1"), "guess1") is None
+    plant.now_ns += 3_601_000_000_000
+    assert isinstance(plant.log_in("hoa", address=addresses[0]), Opened)
+
+
+def test_a_right_password_takes_no_failure_off_the_source(plant):
+    asker = Asker("192.0.2.1")
+    for number in range(FREE_OF_A_SOURCE):
+        assert begin(plant.engine, plant.now_ns, asker, f"guess{number}") is None
+        if number % 2:
+            succeeded(plant.engine, asker, f"guess{number}")
+    assert begin(plant.engine, plant.now_ns, asker, "another") is None
+    assert sum(begin(plant.engine, plant.now_ns, asker, f"more{number}") is None for number in range(30)) == 9
+
+
+def test_many_guesses_at_once_in_many_processes_are_no_way_around(plant):
+    def guess(number):
+        return begin(plant.engine, plant.now_ns, Asker("192.0.2.1"), "hoa")
+
     with ThreadPoolExecutor(16) as pool:
-        found = list(
-            pool.map(lambda number: plant.accounts.log_in("hoa", f"guess {number}", f"192.0.2.{number}"), range(16))
-        )
-    assert found.count(None) == FREE["account"]
-    plant.now_ns += 3_600_000_000_000
-    for _ in range(FREE["address"] + 5):
-        assert isinstance(plant.accounts.log_in("hoa", PASSWORD, "192.0.2.99"), str)
-    plant.close()
+        assert list(pool.map(guess, range(16))).count(None) == FREE_OF_AN_ACCOUNT
 
 
-def test_a_storm_of_names_takes_no_memory():
-    attempts = Attempts()
-    for number in range(MOST + 500):
-        attempts.failed(f"name{number}", "192.0.2.1", float(number) / 1000)
-    assert len(attempts.failures) == MOST
-    assert attempts.wait_s("new", "192.0.2.1", 20.6) > 0
+def test_a_person_is_told_who_tried(pages):
+    """By source, and only of others' failures; the trail has one entry for the first of an hour and one for the tenth."""
+    pages.add("lan", "engineer")
+    browser = pages.browser("192.0.2.7")
+    assert browser.log_in("lan").headers["location"] == "/"
+    pages.now_ns += 1
+    for number in range(3):
+        assert pages.browser("2001:db8::9").log_in("lan", f"guess {number}").status_code == 401
+        assert pages.browser("192.0.2.7").log_in("lan", f"typo {number}").status_code == 401
+    pages.now_ns += 1
+    answer = browser.log_in("lan", next="/delivery?site=x")
+    assert answer.headers["location"] == "/account?next=%2Fdelivery%3Fsite%3Dx"
+    told = browser.get("/account?next=%2Fdelivery%3Fsite%3Dx").text
+    assert "2001:db8::/64" in told
+    assert 'href="/delivery?site=x"' in told
+    assert browser.get("/account?next=//evil.example").text.count('href="/"') >= 1
+    assert "evil" not in browser.get("/account?next=//evil.example").text
+    pages.now_ns += 1
+    assert browser.log_in("lan").headers["location"] == "/"
+    failures = [row for row in audit.entries(pages.engine)[0] if row.what == "login.failed"]
+    assert [(row.about, row.detail["failures"]) for row in failures] == [("lan", 1)]
+    for number in range(30):
+        pages.browser(f"192.0.2.{number + 100}").log_in("lan", "guess")
+    failures = [row for row in audit.entries(pages.engine)[0] if row.what == "login.failed"]
+    assert [row.detail["failures"] for row in failures] == [10, 1]
+
+
+def test_a_known_browser_is_let_in_while_its_address_must_wait(pages):
+    pages.add("lan", "engineer")
+    browser = pages.browser()
+    assert browser.log_in("lan").status_code == 303
+    stranger = pages.browser()
+    codes = [stranger.log_in("lan", "guess").status_code for _ in range(7)]
+    assert codes == [401] * FREE_OF_AN_ACCOUNT + [429] * 2
+    assert stranger.log_in("lan").status_code == 429
+    assert browser.log_in("lan").status_code == 303
+    for forged in ("x", browser.cookies["nhip_browser"][:-3] + "abc"):
+        stranger.cookies.set("nhip_browser", forged)
+        assert stranger.log_in("lan").status_code == 429
+    stranger.cookies.set("nhip_browser", browser.cookies["nhip_browser"])
+    assert [stranger.log_in("lan", "guess").status_code for _ in range(6)] == [401] * 5 + [429]
+
+
+def test_a_browser_remembers_few_accounts():
+    cookie = ""
+    for number in range(12):
+        cookie = browsers.with_account("key", cookie, f"n{number}")
+    assert [bool(browsers.browser_of("key", cookie, f"n{number}")) for number in range(12)] == [False] * 4 + [True] * 8
+    assert browsers.browser_of("another key", cookie, "n11") == ""
+    assert browsers.browser_of("key", browsers.with_account("key", cookie, "n11"), "n11") == browsers.browser_of(
+        "key", cookie, "n11"
+    )
+
+
+# where passwords are checked
+
+
+async def test_whoever_comes_when_all_places_are_taken_is_refused_at_once():
+    place, go_on = Hashing(at_once=1, queued=2, reserved=1), threading.Event()
+    waiting = [asyncio.create_task(place.run(lambda: go_on.wait(PATIENCE_S))) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await place.run(int)
+    known = asyncio.create_task(place.run(int, known=True))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await place.run(int, known=True)
+    waiting[2].cancel()  # who has gone takes no place
+    await asyncio.wait([waiting[2]])
+    waiting.append(asyncio.create_task(place.run(int, known=True)))
+    go_on.set()
+    assert await asyncio.gather(*waiting[:2], known, waiting[3]) == [True, True, 0, 0]
+    assert await place.run(int) == 0
+
+
+# the key
+
+
+def test_a_renewed_key_ends_what_the_old_one_signed(plant):
+    _, session = signed(plant, "lan", ["hoa-binh"])
+    held, command = cookie(plant.engine, session), bearer(pass_for(plant.engine))
+    here = plant.browser("127.0.0.1")
+    assert (
+        here.get("/api/v1/sites", headers=held).status_code
+        == here.get("/api/v1/sites", headers=command).status_code
+        == 200
+    )
+    keys.renew(plant.engine, plant.now_ns, ROOT)
+    assert here.get("/api/v1/sites", headers=command).status_code == 401
+    assert here.get("/api/v1/sites", headers={**held, "Accept": "application/json"}).status_code == 401
+    assert here.get("/api/v1/sites", headers=bearer(pass_for(plant.engine))).status_code == 200
+    assert audit.entries(plant.engine)[0][0].what == "key.renewed"
+
+
+@pytest.mark.parametrize(
+    ("address", "more"),
+    [("192.0.2.7", {}), ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}), ("127.0.0.1", {"Forwarded": "for=127.0.0.1"})],
+)
+def test_a_pass_of_a_command_counts_at_the_machine_only(plant, address, more):
+    answer = plant.browser(address).get("/api/v1/sites", headers={**bearer(pass_for(plant.engine)), **more})
+    assert answer.status_code == 401
+
+
+def test_the_key_is_a_file_that_others_cannot_read(tmp_path):
+    engine = open_accounts(f"sqlite:///{tmp_path}/a.sqlite")
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: keys.signing_key(engine), range(8)))
+    assert found == {(tmp_path / "a.key").read_text()}
+    assert (tmp_path / "a.key").stat().st_mode & 0o077 == 0
+    assert found.isdisjoint(re.findall(r"[\w-]{43}", (tmp_path / "a.sqlite").read_bytes().decode("latin-1")))
+    keys.renew(engine, 1, ROOT)
+    assert keys.signing_key(engine) not in found
+    engine.dispose()
+
+
+def test_the_key_of_an_older_center_counts_no_more(tmp_path):
+    """It is in that center's backups. Accounts stay."""
+    url = f"sqlite:///{tmp_path}/a.sqlite"
+    engine = open_accounts(url)
+    people.add_user(engine, 1, ROOT, "hoa", role="admin", password=PASSWORD)
+    with writing(engine) as connection:  # as version 2 had it
+        for line in (
+            "DROP TABLE login_guesses",
+            "DROP TABLE failed_logins",
+            "DROP TABLE sessions",
+            "CREATE TABLE sessions (digest VARCHAR(64) PRIMARY KEY, user_id BIGINT, expires_ns BIGINT)",
+            "INSERT INTO secrets VALUES ('sessions', 'a key that backups have')",
+            "UPDATE nhip_schema SET version = 2 WHERE part = 'accounts'",
+        ):
+            connection.exec_driver_sql(line)
+    engine.dispose()
+    engine = open_accounts(url)
+    assert keys.signing_key(engine) != "a key that backups have"
+    assert people.check_password(engine, "hoa", PASSWORD).name == "hoa"
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT * FROM secrets")).all() == []
+    engine.dispose()
 
 
 def test_the_file_of_accounts_is_its_owner_s(tmp_path):

@@ -23,7 +23,7 @@ from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
 from center.console import mount
 from center.console.admin.pages import add_admin_pages
-from center.console.session_pages import add_session_pages
+from center.console.session.login import add_login_pages
 from center.contract.ledger import Changes
 from center.database.declarations import open_declarations
 from center.database.sql import open_database
@@ -80,7 +80,7 @@ class Retiring:
         if self.console:
             mount(self.app, self.center, self.accounts)
         else:
-            add_session_pages(self.app, self.center, self.accounts)
+            add_login_pages(self.app, self.center, self.accounts)
             add_admin_pages(self.app, self.center, self.accounts)
         self.cookies = httpx.Cookies()
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -96,6 +96,7 @@ class DuckFile:
     def _open(self) -> DuckDBPyConnection:
         root = duckdb.connect(str(self.path), config=self._options)
         try:
+            _close_to_others(self.path)
             self._opened(root)
         except BaseException:
             root.close()
@@ -119,6 +120,14 @@ class DuckFile:
             root, self._root = self._root, None
             if root is not None:
                 root.close()
+
+
+def _close_to_others(path: Path) -> None:
+    """Files of older versions could be read by everybody on the machine."""
+    for file in (path, log_of(path)):
+        with suppress(OSError):  # not there, or another's who lets us write
+            if file.stat().st_mode & 0o077:
+                file.chmod(0o600)
 
 
 def _rollback(cursor: DuckDBPyConnection) -> None:

@@ -1,0 +1,1 @@
+"""Login, logout, and what people do with their own account."""
