@@ -25,6 +25,7 @@ from center.commands.machines import COMMANDS as MACHINES
 from center.commands.quarantine import COMMANDS as QUARANTINE
 from center.commands.recount import COMMANDS as RECOUNT
 from center.commands.report import COMMANDS as REPORT
+from center.commands.trail import COMMANDS as TRAIL
 from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
 from cli.front import FrontDoor
 from cli.options import Duration, json_option, lang_option
@@ -274,8 +275,7 @@ main.add_section(
     (
         center,
         *ADVICE,
-        *ACCOUNTS,
-        *KEYS,
+        *ACCOUNTS, *TRAIL, *KEYS,
         *ENROLMENT,
         *IMPORT,
         *REPORT,

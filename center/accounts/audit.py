@@ -1,17 +1,23 @@
-"""Audit trail: who changed what, when and from where. Written in the change's own transaction, never modified."""
+"""Audit trail: who changed what, when and from where. Written in the change's own transaction, never modified.
+
+Entries are a chain: each has the digest of itself and of the digest before, so that whoever changes or removes one has to
+change all that follow. Who can write the whole database can do that too: then the last digest is another than the one that
+a backup's manifest holds.
+"""
 
 import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 
-from center.accounts.schema import AUDIT
+from center.accounts.schema import AUDIT, AUDIT_CHAIN, NO_ENTRY, link
 from center.database.sql import reading, writing
 from center.model.alerts.alert import AlertRecord
 from center.model.targets import SaidTarget
 
 MOST_ROWS: Final = 1000
+_LOCK: Final = 0x6E686175  # "nhau": held while an entry is linked, since each needs the digest of the one before
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,47 @@ class AuditEntry:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class ChainCheck:
+    """What a check of the chain found. broken: id of the first entry that is not as it was written, or is missing; None if
+    all are; head: the last digest; has_head: whether the digest that was asked for is among them.
+    """
+
+    entries: int
+    head: str
+    broken: int | None = None
+    has_head: bool = True
+
+
 def record(connection: Connection, now_ns: int, actor: Actor, what: str, about: str, **detail: Any) -> None:
-    """Adds an entry to the transaction."""
+    """Adds an entry to the transaction. Other processes that add one wait until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite's transactions lock the file
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     row = {"at_ns": now_ns, "who": actor.name[:80], "address": actor.address[:80], "what": what, "about": about[:200]}
-    connection.execute(AUDIT.insert().values(**row, detail=json.dumps(detail, ensure_ascii=False)))
+    added = connection.execute(
+        AUDIT.insert().values(**row, detail=json.dumps(detail, ensure_ascii=False)).returning(*AUDIT.c)
+    ).one()
+    before = connection.scalar(select(AUDIT_CHAIN.c.digest).order_by(AUDIT_CHAIN.c.id.desc()).limit(1))
+    connection.execute(AUDIT_CHAIN.insert().values(id=added.id, digest=link(before or NO_ENTRY, added)))
+
+
+def verify(engine: Engine, head: str = "") -> ChainCheck:
+    """Checks every entry. head: a digest that must be in the chain, as a backup's manifest names it; "" for none. Raises
+    `StoreUnavailable`.
+    """
+    linked = select(*AUDIT.c, AUDIT_CHAIN.c.digest).join(AUDIT_CHAIN, AUDIT_CHAIN.c.id == AUDIT.c.id, isouter=True)
+    with reading(engine) as connection:
+        removed = connection.scalar(
+            select(func.min(AUDIT_CHAIN.c.id)).where(AUDIT_CHAIN.c.id.not_in(select(AUDIT.c.id)))
+        )
+        digest, count, has_head = NO_ENTRY, 0, head in ("", NO_ENTRY)
+        for row in connection.execution_options(yield_per=MOST_ROWS).execute(linked.order_by(AUDIT.c.id)):
+            digest = link(digest, row)
+            if row.digest != digest or (removed is not None and removed < row.id):
+                broken = row.id if removed is None else min(row.id, removed)
+                return ChainCheck(count, digest, broken, has_head)
+            count, has_head = count + 1, has_head or digest == head
+    return ChainCheck(count, digest, removed, has_head)
 
 
 def record_deletion(engine: Engine, now_ns: int, actor: Actor, site: str, machine: str) -> None:

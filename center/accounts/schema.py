@@ -1,9 +1,24 @@
 """SQL tables of the accounts, and their migrations. Times are ns UTC."""
 
+import hashlib
+import json
 import secrets
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    select,
+)
 
 from center.database.sql import opening, prepare
 
@@ -60,6 +75,12 @@ AUDIT: Final = Table(
     Column("about", String(200), nullable=False),
     Column("detail", Text, nullable=False),
 )
+AUDIT_CHAIN: Final = Table(
+    "audit_chain",
+    _META,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+)
 SECRETS: Final = Table(
     "secrets", _META, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False)
 )
@@ -95,6 +116,16 @@ FAILED_LOGINS: Final = Table(
 )
 
 
+NO_ENTRY: Final = hashlib.sha256(b"nhip audit").hexdigest()
+"""What the first entry of the trail is linked to, and the head of an empty one."""
+
+
+def link(before: str, entry: Row[Any]) -> str:
+    """The digest of an entry of the trail and of the digest before."""
+    values = [entry.id, entry.at_ns, entry.who, entry.address, entry.what, entry.about, entry.detail]
+    return hashlib.sha256(f"{before}\n{json.dumps(values)}".encode()).hexdigest()
+
+
 def _first(connection: Connection) -> None:
     _META.create_all(connection, [USERS, SESSIONS, TOKENS, AUDIT, SECRETS])
     connection.execute(SECRETS.insert().values(name=SESSION_KEY, value=secrets.token_urlsafe(32)))
@@ -112,7 +143,15 @@ def _guesses_and_another_key(connection: Connection) -> None:
     connection.execute(SECRETS.delete().where(SECRETS.c.name == SESSION_KEY))
 
 
-_STEPS: Final = (_first, _gateways, _guesses_and_another_key)
+def _audit_chain(connection: Connection) -> None:
+    _META.create_all(connection, [AUDIT_CHAIN])
+    digest = NO_ENTRY
+    for row in connection.execute(select(AUDIT).order_by(AUDIT.c.id)).all():
+        digest = link(digest, row)
+        connection.execute(AUDIT_CHAIN.insert().values(id=row.id, digest=digest))
+
+
+_STEPS: Final = (_first, _gateways, _guesses_and_another_key, _audit_chain)
 
 
 def open_accounts(url: str) -> Engine:

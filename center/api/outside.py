@@ -4,6 +4,8 @@
 believed from the addresses only that the center's file names under `proxy`; for anybody else's request these words have no
 effect. X-Forwarded-Host is never believed: no address that the center writes contains a host name.
 
+What every answer tells the browser about itself (what may run in it, who may frame it) is put into it by `Headers`.
+
 Inside, a request's scope is as ASGI has it: `root_path` is part of `path`, whether the proxy passed it on or cut it off.
 Every address that is given to a browser goes through `outside`. The root path of the request that is answered is kept in
 a context variable, as Django keeps its script prefix: pages are built, and built anew while they are open, by functions
@@ -15,8 +17,9 @@ from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from typing import Final
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from center.api.problems import problem
@@ -26,6 +29,23 @@ _ROOT_PATH: Final[ContextVar[str]] = ContextVar("root_path", default="")
 _PREFIX: Final = b"x-forwarded-prefix"
 _PROTO: Final = b"x-forwarded-proto"
 _UNENCRYPTED: Final = "nhip.unencrypted"
+POLICY: Final = "Content-Security-Policy"
+_SELF: Final = (
+    "default-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; script-src 'self'"
+)
+POLICY_OF_DOCUMENTS: Final = _SELF
+"""Of plain pages: no script but our own files."""
+_OF_LIVE_PAGES: Final = f"{_SELF} 'unsafe-inline' 'unsafe-eval'"
+"""NiceGUI 3 builds its pages from scripts inside them, and Vue compiles templates in the browser."""
+_OF_DATA: Final = "default-src 'none'; frame-ancestors 'none'"
+_ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_HTTPS_ONLY: Final = "max-age=31536000"
 
 
 def outside(path: str) -> str:
@@ -106,3 +126,30 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, detail: str) -> No
         await send({"type": "websocket.close", "code": 1008})
     else:
         await problem(400, "bad_question", detail)(scope, receive, send)
+
+
+class Headers:
+    """ASGI middleware around all routes. secure: browsers reach the center over HTTPS only, and are told so for a year."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool = False) -> None:
+        self._app, self._secure = app, secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI specifies."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", [])
+                headers = MutableHeaders(scope=message)
+                is_page = headers.get("content-type", "").startswith("text/html")
+                headers.setdefault(POLICY, _OF_LIVE_PAGES if is_page else _OF_DATA)
+                for name, value in _ALWAYS.items():
+                    headers[name] = value
+                if self._secure:
+                    headers["Strict-Transport-Security"] = _HTTPS_ONLY
+            await send(message)
+
+        await self._app(scope, receive, told)

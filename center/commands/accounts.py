@@ -1,4 +1,4 @@
-"""The commands `nhip user`, `nhip token` and `nhip audit`. What they run is imported only when they are used."""
+"""The commands `nhip user`, `nhip token` and `nhip audit show`. What they run is imported only when they are used."""
 
 import sys
 import time
@@ -269,7 +269,7 @@ def list_tokens(center: Path, as_json: bool, lang: str) -> None:
     show_table([say(key, lang) for key in keys], rows)
 
 
-@click.command("audit")
+@click.command("show")
 @_center
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @json_option
@@ -296,4 +296,4 @@ def show_audit(center: Path, limit: int, as_json: bool, lang: str) -> None:
         click.echo("  ".join(filter(None, parts)))
 
 
-COMMANDS = (user, token, show_audit)
+COMMANDS = (user, token)

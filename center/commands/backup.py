@@ -37,17 +37,53 @@ def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         saved, elsewhere = with_center(where, lang, save)
+        head = _write_manifest(folder, saved)
     except (CannotCopy, CannotSave, OSError) as error:
         fail(say("backup.failed", lang, detail=error), 1)
     if as_json:
         files = [{"file": str(path), "bytes": path.stat().st_size} for path in saved]
-        show_json({"files": files, "elsewhere": elsewhere})
+        show_json({"files": files, "elsewhere": elsewhere, "audit_head": head})
         return
     for path in saved:
         click.echo(say("backup.saved", lang, file=path, megabytes=number(path.stat().st_size / 1e6, lang, 1)))
     for reason in elsewhere:
         click.echo(say("backup.elsewhere", lang, reason=reason))
+    if head:
+        click.echo(say("backup.head", lang, head=head))
     click.echo(say("backup.too", lang))
+
+
+def _write_manifest(folder: Path, saved: list[Path]) -> str:
+    """Writes down what the backup consists of: sizes, SHA-256, and the head of the audit trail, which is returned; "" if the
+    trail is kept elsewhere. The trail of the copy is checked on the way.
+    """
+    import hashlib
+    import json
+    import time
+
+    from sqlalchemy import create_engine
+
+    from center.accounts.audit import verify
+    from cli.files import write_whole
+
+    files, trail = [], None
+    for path in saved:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files.append({"file": path.name, "bytes": path.stat().st_size, "sha256": digest})
+        if path.suffix == ".sqlite":
+            engine = create_engine(f"sqlite:///file:{path}?immutable=1&mode=ro&uri=true")
+            try:
+                trail = verify(engine)
+            finally:
+                engine.dispose()
+    manifest = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "files": files,
+        "audit": trail and vars(trail),
+    }
+    write_whole(folder / "manifest.json", json.dumps(manifest, indent=1), 0o600)
+    return trail.head if trail else ""
 
 
 COMMANDS = (backup,)

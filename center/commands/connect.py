@@ -14,10 +14,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
-from center.accounts.audit import record_decision, record_deletion
+from center.accounts.audit import record, record_decision, record_deletion
 from center.accounts.schema import open_accounts
 from center.accounts.tokens import at_the_machine, pass_for
-from center.database.sql import PRIVATE, open_database
+from center.database.sql import PRIVATE, open_database, writing
 from center.ingest import manual_import
 from center.ingest.boxes import DECISIONS
 from center.ingest.mqtt import BrokerSettings
@@ -198,6 +198,7 @@ class StoppedCenter:
 
     def import_envelopes(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
         """Settles envelopes of one gateway."""
+        self._enter("envelopes.imported", f"{site}/{gateway}")
         return manual_import.import_envelopes(self.state, self._ingest, site, gateway, items)
 
     def quarantined(self) -> list[dict[str, Any]]:
@@ -214,25 +215,26 @@ class StoppedCenter:
 
     def replay(self, number: int) -> dict[str, Any]:
         """Retries a quarantined payload. Raises `LookupError`."""
+        self._enter("quarantine.replayed", str(number))
         return manual_import.replay_payload(self._ingest.settler.replay, number)
 
     def decide(self, act: str, site: str, gateway: str, stream: str) -> dict[str, Any]:
         """Accepts or discards what waits of held streams. Raises `LookupError` if nothing does."""
         engine = open_accounts(self.settings.database_url)
 
-        def record() -> None:
+        def enter() -> None:
             record_decision(engine, self.state.now_ns(), at_the_machine(), act, f"{site}/{gateway}", stream)
 
-        return asdict(DECISIONS[act](self.state, self._ingest.settler, site, gateway, stream, record))
+        return asdict(DECISIONS[act](self.state, self._ingest.settler, site, gateway, stream, enter))
 
     def delete_machine(self, site: str, machine: str) -> None:
         """Deletes a retired machine's rows. Raises `LookupError`, `StillNamed`, `StoreRefused` or `StoreUnavailable`."""
         engine = open_accounts(self.settings.database_url)
 
-        def record() -> None:
+        def enter() -> None:
             record_deletion(engine, self.state.now_ns(), at_the_machine(), site, machine)
 
-        self._ingest.settler.forget_machine(site, machine, record)
+        self._ingest.settler.forget_machine(site, machine, enter)
 
     def save(self, part: str, folder: Path) -> Path:
         """Saves a part of the backup in the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""
@@ -240,9 +242,17 @@ class StoppedCenter:
 
         engine = open_database(self.settings.database_url)
         target = folder / file_of(part, self.state, engine).name
+        self._enter("backup.downloaded", part)
         with part_of(target) as written:
             copy_part(part, self.state, engine, written)
         return target
+
+    def _enter(self, what: str, about: str) -> None:
+        """Enters into the audit trail what is about to be done."""
+        engine = open_accounts(self.settings.database_url)
+        with writing(engine) as connection:
+            record(connection, self.state.now_ns(), at_the_machine(), what, about)
+        engine.dispose()
 
     def close(self) -> None:
         """Closes store and ledger."""

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from starlette.requests import HTTPConnection
 
 from center.api.access import Forbidden, OnlyHere, is_page
-from center.api.outside import inside, outside
+from center.api.outside import POLICY, POLICY_OF_DOCUMENTS, inside, outside
 from center.console import frame
 from center.console.draw.glyphs import HATCH
 from center.console.draw.markup import Child, el, join
@@ -49,7 +49,7 @@ def document(
     )
     page = Markup("<!DOCTYPE html>") + el("html", el("head", head), el("body", body, cls="plain"), lang=lang)
     # a shared tablet must not keep pages of an account
-    return HTMLResponse(page, status, {"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
+    return HTMLResponse(page, status, {"Cache-Control": "no-store", POLICY: POLICY_OF_DOCUMENTS})
 
 
 def error_page(center: CenterState, connection: HTTPConnection, title: str, text: str, status: int) -> HTMLResponse:

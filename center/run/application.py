@@ -15,6 +15,7 @@ from center.accounts.api import add_accounts
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, add_sessions
 from center.accounts.schema import prepare_accounts
+from center.accounts.trail import Trail
 from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
 from center.api.advice.action_desk import RecordAction
 from center.api.advice.action_routes import add_actions
@@ -23,6 +24,7 @@ from center.api.advice.finding_routes import add_findings
 from center.api.app import create_app
 from center.api.calls import add_calls
 from center.api.declarations import add_declarations
+from center.api.outside import Headers
 from center.api.parameters import V1
 from center.api.quarantine import BoxDecisions, add_quarantine
 from center.api.targets import add_targets
@@ -97,7 +99,9 @@ def application(
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts)
+    app.add_middleware(Trail, engine=declaring.engine, now_ns=center.now_ns)
     app.add_middleware(Bodies, routes=app.routes, body_s=body_s)
+    app.add_middleware(Headers, secure=accounts is not None and accounts.secure)
     return app
 
 
@@ -156,6 +160,7 @@ def worker_application(center: CenterState, accounts: Accounts | None, *, body_s
     if accounts:
         add_sessions(app, accounts)
     app.add_middleware(Bodies, routes=app.routes, body_s=body_s)
+    app.add_middleware(Headers, secure=accounts is not None and accounts.secure)
     return app
 
 

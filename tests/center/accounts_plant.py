@@ -31,13 +31,17 @@ class Plant:
     """The application with its accounts; `now_ns` is told."""
 
     def __init__(self, folder, url, sites=SITES):
-        self.now_ns = NOW_NS
+        self.now_ns, self.url = NOW_NS, url
         self.center = make(folder, sites, "nhip")
         self.accounts = Accounts(open_accounts(url), now_ns=lambda: self.now_ns)
         self.engine = self.accounts.engine
+        self.app = self.whole()
+
+    def whole(self, notices=None, findings=None):
+        """An application with all its routes but the console's."""
         ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)
-        declaring = DeclarationSender(open_declarations(url), ingest.publish, self.center.now_ns)
-        self.app = application(self.center, ingest, declaring, self.accounts)
+        declaring = DeclarationSender(open_declarations(self.url), ingest.publish, self.center.now_ns)
+        return application(self.center, ingest, declaring, self.accounts, notices=notices, findings=findings)
 
     def add(self, name, role="factory", sites=(), password=PASSWORD):
         people.add_user(self.engine, self.now_ns, ROOT, name, role=role, sites=sites, password=password)

@@ -127,6 +127,8 @@ def test_a_route_may_take_more(center):
     with center.as_administrator() as client:
         where = {"url": "/api/v1/envelopes?site=a&gateway=b", "headers": {"Content-Type": "application/x-ndjson"}}
         assert client.post(content=b"nonsense\n" * 20_000, **where).status_code == 422  # it was read
+        assert client.post(content=b"", **where).status_code == 200
+        assert (center.trail()[0]["what"], center.trail()[0]["about"]) == ("envelopes.imported", "a/b")
         refused = client.post(content=(b"a" * 2**20 for _ in range(17)), **where)
     assert refused.status_code == 413
 
