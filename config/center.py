@@ -105,6 +105,11 @@ class CenterFile(BrokerLink):
     accounts: Literal["on", "off"] = Field(
         "on", description="off: everybody on the center's own machine may do everything; requires `listen` on loopback."
     )
+    second_factor: Literal["optional", "required"] = Field(
+        "optional",
+        description="required: administrators and engineers log in with a code of an app beside the password; who has none "
+        "sets it up at the next login.",
+    )
     https: HttpsModel | None = Field(None, description="Certificate and key, if the center itself terminates TLS.")
     proxy: Proxies = Field(
         (),

@@ -222,7 +222,7 @@ ARROWS = {
         commands/   -> outgoing/ accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
         outgoing/   -> console/ api/ queries/ runtime/ database/ contract/ model/
         console/    -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
-        accounts/   -> api/ database/ model/
+        accounts/   -> api/ database/ contract/ model/
         api/        -> ingest/ queries/ runtime/ database/ contract/ model/
         ingest/     -> runtime/ ledger/ database/ contract/ model/
         queries/    -> runtime/ contract/ model/

@@ -6,10 +6,11 @@ a backup's manifest holds.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, Row, func, select, text
 
 from center.accounts.schema import AUDIT, AUDIT_CHAIN, NO_ENTRY, link
 from center.database.sql import reading, writing
@@ -69,19 +70,26 @@ def verify(engine: Engine, head: str = "") -> ChainCheck:
     """Checks every entry. head: a digest that must be in the chain, as a backup's manifest names it; "" for none. Raises
     `StoreUnavailable`.
     """
-    linked = select(*AUDIT.c, AUDIT_CHAIN.c.digest).join(AUDIT_CHAIN, AUDIT_CHAIN.c.id == AUDIT.c.id, isouter=True)
     with reading(engine) as connection:
-        removed = connection.scalar(
-            select(func.min(AUDIT_CHAIN.c.id)).where(AUDIT_CHAIN.c.id.not_in(select(AUDIT.c.id)))
-        )
+        lost = select(func.min(AUDIT_CHAIN.c.id)).where(AUDIT_CHAIN.c.id.not_in(select(AUDIT.c.id)))
+        removed = connection.scalar(lost)
         digest, count, has_head = NO_ENTRY, 0, head in ("", NO_ENTRY)
-        for row in connection.execution_options(yield_per=MOST_ROWS).execute(linked.order_by(AUDIT.c.id)):
+        for row in _all_entries(connection):
             digest = link(digest, row)
             if row.digest != digest or (removed is not None and removed < row.id):
                 broken = row.id if removed is None else min(row.id, removed)
                 return ChainCheck(count, digest, broken, has_head)
             count, has_head = count + 1, has_head or digest == head
     return ChainCheck(count, digest, removed, has_head)
+
+
+def _all_entries(connection: Connection) -> Iterator[Row[Any]]:
+    """Entries with their digests, the oldest first, some at a time."""
+    linked = select(*AUDIT.c, AUDIT_CHAIN.c.digest).join(AUDIT_CHAIN, AUDIT_CHAIN.c.id == AUDIT.c.id, isouter=True)
+    last = 0
+    while rows := connection.execute(linked.where(AUDIT.c.id > last).order_by(AUDIT.c.id).limit(MOST_ROWS)).all():
+        yield from rows
+        last = rows[-1].id
 
 
 def record_deletion(engine: Engine, now_ns: int, actor: Actor, site: str, machine: str) -> None:

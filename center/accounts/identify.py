@@ -14,7 +14,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from center.accounts import guesses, people, sessions, tokens
+from center.accounts import guesses, people, second_factor, sessions, tokens
 from center.accounts.audit import Actor
 from center.accounts.guesses import Asker, FailedLogins, Wait
 from center.accounts.hashing import Hashing
@@ -26,8 +26,17 @@ from center.model.viewer import Viewer
 
 COOKIE: Final = "nhip_session"
 KEY: Final = "key"
+_CODES: Final = "codes"
 _HOST_ONLY: Final = "__Host-"
 _PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via")
+
+
+@dataclass(frozen=True)
+class SecondWanted:
+    """The password is right; a code of the second factor is still wanted. is_set: else the account must set one up first."""
+
+    user: people.User
+    is_set: bool
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,18 @@ class Accounts:
     """The accounts of a running center."""
 
     def __init__(
-        self, engine: Engine, *, watch_here: bool = True, now_ns: Callable[[], int] = time.time_ns, secure: bool = False
+        self,
+        engine: Engine,
+        *,
+        watch_here: bool = True,
+        now_ns: Callable[[], int] = time.time_ns,
+        secure: bool = False,
+        two_factors: bool = False,
     ) -> None:
-        """watch_here: loopback may read health and metrics without an account; secure: browsers come over HTTPS only."""
-        self.engine, self.now_ns, self.secure = engine, now_ns, secure
+        """watch_here: loopback may read health and metrics without an account; secure: browsers come over HTTPS only;
+        two_factors: administrators and engineers must have a second factor.
+        """
+        self.engine, self.now_ns, self.secure, self.two_factors = engine, now_ns, secure, two_factors
         self.key, self.hashing = SigningKey(engine), Hashing()
         self._watch_here = watch_here
 
@@ -55,7 +72,7 @@ class Accounts:
         if scheme.lower() == "bearer":
             return await run_in_threadpool(self._bearer, secret.strip(), is_here(connection))
         if key := connection.session.get(KEY):
-            user = await run_in_threadpool(sessions.user_of_session, self.engine, self.now_ns(), key)
+            user = await run_in_threadpool(self._user_of, key)
             if user is not None:
                 return people.viewer_of(user)
         is_local = self._watch_here and is_loopback(connection) and not _is_forwarded(connection)
@@ -66,20 +83,47 @@ class Accounts:
             return tokens.viewer_of_pass(self.engine, secret) if here else None
         return tokens.viewer_of_token(self.engine, self.now_ns(), secret)
 
-    async def log_in(self, name: str, password: str, asker: Asker, agent: str = "") -> Opened | Wait | None:
-        """A new session; None for a wrong name or password. agent: what the browser says of itself. Raises `Busy`."""
+    def _user_of(self, key: str) -> people.User | None:
+        return sessions.user_of_session(self.engine, self.now_ns(), key, two_factors=self.two_factors)
 
-        def work() -> Opened | Wait | None:
+    async def log_in(
+        self, name: str, password: str, asker: Asker, agent: str = ""
+    ) -> Opened | SecondWanted | Wait | None:
+        """A new session, or what else is wanted; None for a wrong name or password. agent: what the browser says of itself.
+        Raises `Busy`.
+        """
+
+        def work() -> Opened | SecondWanted | Wait | None:
             user = self._check(name, password, asker)
             if user is None or isinstance(user, Wait):
                 return user
-            source = source_of(asker.address)
-            told = guesses.failures_of(self.engine, user.name)
-            others = tuple(row for row in told if row.last_ns > user.seen_ns and row.source != source)
-            actor = Actor(user.name, asker.address)
-            return Opened(sessions.open_session(self.engine, self.now_ns(), actor, user, agent), others)
+            has_one = second_factor.is_set(self.engine, user.id)
+            if has_one or (self.two_factors and user.role in sessions.TWO_FACTORS):
+                return SecondWanted(user, has_one)
+            return self.opened(user, asker, agent)
 
         return await self.hashing.run(work, known=bool(asker.browser))
+
+    def opened(self, user: people.User, asker: Asker, agent: str) -> Opened:
+        """A new session of somebody who has shown all that is wanted. Blocks: not for the event loop."""
+        source = source_of(asker.address)
+        told = guesses.failures_of(self.engine, user.name)
+        others = tuple(row for row in told if row.last_ns > user.seen_ns and row.source != source)
+        actor = Actor(user.name, asker.address)
+        return Opened(sessions.open_session(self.engine, self.now_ns(), actor, user, agent), others)
+
+    def accepts_code(self, user: people.User, code: str, asker: Asker) -> bool | Wait:
+        """Whether a code of the second factor is right. Wrong ones are counted by account alone: who tries them knows the
+        password already. Blocks: not for the event loop.
+        """
+        counted = Asker(asker.address, _CODES)
+        if wait := guesses.begin(self.engine, self.now_ns(), counted, user.name):
+            return wait
+        if not second_factor.accepts(self.engine, self.now_ns(), user, code, Actor(user.name, asker.address)):
+            guesses.failed(self.engine, self.now_ns(), asker, user.name)
+            return False
+        guesses.succeeded(self.engine, counted, user.name)
+        return True
 
     async def check(self, name: str, password: str, asker: Asker) -> people.User | Wait | None:
         """The account, if the password is correct and an attempt is allowed now. Raises `Busy`."""

@@ -52,19 +52,19 @@ def renew(engine: Engine, now_ns: int, actor: Actor) -> None:
 
 
 class SigningKey:
-    """The key of a running center: a renewed one counts within seconds, in every process."""
+    """The key of a running center: a renewed one counts within seconds, in every process. last: as it was read last."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._key, self._read_s = signing_key(engine), time.monotonic()
+        self.last, self._read_s = signing_key(engine), time.monotonic()
 
     async def current(self) -> str:
         """The key, read again every few seconds; while the database is away, the one that was read last."""
         if time.monotonic() - self._read_s > _REREAD_S:
             self._read_s = time.monotonic()  # others need not wait for the same
             with suppress(StoreUnavailable):
-                self._key = await run_in_threadpool(signing_key, self._engine)
-        return self._key
+                self.last = await run_in_threadpool(signing_key, self._engine)
+        return self.last
 
 
 def _of_file(file: Path) -> str:

@@ -163,6 +163,19 @@ def check_password(engine: Engine, name: str, password: str) -> User | None:
     return user_of(row) if row is not None and correct and not row.disabled else None
 
 
+def user_named(engine: Engine, name: str) -> User:
+    """An account. Raises `AccountRefused`."""
+    with reading(engine) as connection:
+        return _user_named(connection, name)
+
+
+def user_by_id(engine: Engine, number: int) -> User | None:
+    """An account that is not disabled; None if there is none."""
+    with reading(engine) as connection:
+        row = connection.execute(select(USERS).where(USERS.c.id == number, USERS.c.disabled.is_(False))).one_or_none()
+    return None if row is None else user_of(row)
+
+
 def _user_named(connection: Connection, name: str) -> User:
     row = connection.execute(select(USERS).where(USERS.c.name == name.strip().lower())).one_or_none()
     if row is None:

@@ -105,6 +105,20 @@ GUESSES: Final = Table(
     Column("failures", Integer, nullable=False),
     Column("last_ns", BigInteger, nullable=False, index=True),
 )
+SECOND_FACTORS: Final = Table(
+    "second_factors",
+    _META,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("secret", String(64), nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+)
+RECOVERY_CODES: Final = Table(
+    "recovery_codes",
+    _META,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(64), primary_key=True),
+)
 # what the person is told of
 FAILED_LOGINS: Final = Table(
     "failed_logins",
@@ -151,7 +165,11 @@ def _audit_chain(connection: Connection) -> None:
         connection.execute(AUDIT_CHAIN.insert().values(id=row.id, digest=digest))
 
 
-_STEPS: Final = (_first, _gateways, _guesses_and_another_key, _audit_chain)
+def _second_factors(connection: Connection) -> None:
+    _META.create_all(connection, [SECOND_FACTORS, RECOVERY_CODES])
+
+
+_STEPS: Final = (_first, _gateways, _guesses_and_another_key, _audit_chain, _second_factors)
 
 
 def open_accounts(url: str) -> Engine:

@@ -32,7 +32,10 @@ ENTERED: Final = {
 ENTERS_ITSELF: Final = {
     "POST /login": "login, and failures by account and hour",
     "POST /logout": "logout",
+    "POST /login/code": "login, second_factor.set, second_factor.recovery_used",
     "POST /account": "user.password",
+    "POST /account/second-factor": "second_factor.*",
+    "POST /account/sessions": "sessions.ended",
     "POST /admin/users": "user.added",
     "POST /admin/users/{name}/{what}": "user.*",
     "POST /admin/tokens": "token.added",

@@ -29,6 +29,7 @@ Identify = Callable[[HTTPConnection], Awaitable[Viewer | None]]
 ErrorPage = Callable[[HTTPConnection, Exception], Response]
 """An error as a page. The console puts it into `app.state.error_page`."""
 LOGIN: Final = "/login"
+LOGIN_CODE: Final = "/login/code"
 _OPEN: Final = ("/console/", "/favicon.ico")
 """Static files, the same for everybody. NiceGUI's own paths are not open: downloads are among them."""
 _LOGIN_BYTES: Final = 16_384
@@ -95,7 +96,9 @@ class Gate:
                 scope["state"]["viewer"] = viewer
                 if viewer is None:
                     refusal = (
-                        _too_large(scope, connection) if inside_of(scope) == LOGIN else _unauthenticated(connection)
+                        _too_large(scope, connection)
+                        if inside_of(scope) in (LOGIN, LOGIN_CODE)
+                        else _unauthenticated(connection)
                     )
         if refusal is None:
             await self._app(scope, receive, send)

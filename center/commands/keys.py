@@ -1,10 +1,10 @@
-"""The command `nhip key`: the key that signs cookies and the passes of commands."""
+"""The commands `nhip key`, and `nhip user reset-second-factor`."""
 
 from pathlib import Path
 
 import click
 
-from center.commands.accounts import _center, _change
+from center.commands.accounts import _center, _change, user
 from cli.options import lang_option
 
 
@@ -23,6 +23,19 @@ def renew(center: Path, lang: str) -> None:
 
     _change(center, lang, keys.renew)
     click.echo(say("key.renewed", lang))
+
+
+@user.command("reset-second-factor")
+@_center
+@click.argument("name")
+@lang_option
+def reset_second_factor(center: Path, name: str, lang: str) -> None:
+    """Takes a person's second factor away, as for a lost telephone; sessions of the account end."""
+    from center.accounts import second_factor
+    from words import say
+
+    _change(center, lang, lambda engine, now_ns, actor: second_factor.reset(engine, now_ns, actor, name))
+    click.echo(say("second.was_reset", lang, name=name))
 
 
 COMMANDS = (key,)

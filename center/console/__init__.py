@@ -18,10 +18,14 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
     if accounts:
         from center.console.admin.pages import add_admin_pages  # noqa: PLC0415
         from center.console.session.account import add_account_pages  # noqa: PLC0415
+        from center.console.session.code import add_code_pages  # noqa: PLC0415
         from center.console.session.login import add_login_pages  # noqa: PLC0415
+        from center.console.session.safety import add_safety_pages  # noqa: PLC0415
 
         add_login_pages(app, center, accounts)
+        add_code_pages(app, center, accounts)
         add_account_pages(app, center, accounts)
+        add_safety_pages(app, center, accounts)
         add_admin_pages(app, center, accounts)
     declaring = getattr(app.state, "declaring", None)
     if declaring:

@@ -158,7 +158,12 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
     if not known:
         engine.dispose()
         raise misconfigured("accounts", shown_url(engine), "no_administrator")
-    return Accounts(engine, watch_here=settings.monitoring == "loopback", secure=settings.secure)
+    return Accounts(
+        engine,
+        watch_here=settings.monitoring == "loopback",
+        secure=settings.secure,
+        two_factors=settings.second_factor == "required",
+    )
 
 
 @dataclass(frozen=True)

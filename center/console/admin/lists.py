@@ -92,6 +92,8 @@ def _person(user: people.User, site_ids: Sequence[str], lang: str) -> Markup:
         el(
             "div",
             form(f"{at}/password", button(say("admin.reset", lang), "quiet"), cls=""),
+            form(f"{at}/sessions", button(say("sessions.end_all", lang), "quiet"), cls=""),
+            form(f"{at}/second-factor", button(say("second.reset", lang), "quiet"), cls=""),
             form(f"{at}/{action}", button(say(word, lang), "quiet danger"), cls=""),
             cls="beside",
         ),

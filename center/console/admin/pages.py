@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from center.accounts import audit, passwords, people, tokens
+from center.accounts import audit, passwords, people, second_factor, sessions, tokens
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, actor_of
 from center.api.access import Administering
@@ -147,6 +147,10 @@ def _change_user(accounts: Accounts, name: str, what: str, actor: Actor, fields:
         return admin_lists.once(say("admin.once.password", lang, name=name), password)
     if what == "change":
         people.change_user(*common, role=str(fields.get("role", "")), sites=_sites(fields))
+    elif what == "sessions":
+        sessions.end_sessions(*common[:3], people.user_named(accounts.engine, name))
+    elif what == "second-factor":
+        second_factor.reset(*common)
     elif what in ("disable", "enable"):
         people.disable_user(*common, disabled=what == "disable")
     else:

@@ -10,13 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from center.accounts import guesses, passwords, people
 from center.accounts.guesses import FailedLogins
 from center.accounts.hashing import Busy
-from center.accounts.identify import KEY, Accounts, Opened, actor_of
+from center.accounts.identify import KEY, Accounts, actor_of
 from center.accounts.texts import time_text
 from center.api.outside import outside
 from center.console import frame
 from center.console.document import button, document, field, form, notice
 from center.console.draw.markup import el
-from center.console.session.login import asker_of, inside_only
+from center.console.session.entering import asker_of, inside_only
+from center.console.session.safety import safety
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
 from words import say
@@ -26,8 +27,7 @@ def add_account_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
     """The routes; they return pages, so the API's description leaves them out."""
 
     async def shown(request: Request, message: str = "", status: int = 200, target: str = "") -> HTMLResponse:
-        failures = await run_in_threadpool(guesses.failures_of, accounts.engine, request.state.viewer.name)
-        return _account(request, center, failures, message, status, target)
+        return await run_in_threadpool(_account, request, center, accounts, message, status, target)
 
     @app.get("/account", include_in_schema=False)
     async def account_page(request: Request, next: str = "") -> Response:  # noqa: A002  # the URL's word
@@ -41,13 +41,12 @@ def add_account_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
             message = await _change(accounts, request, viewer, fields)
             if message:
                 return await shown(request, message, 422)
-            agent = request.headers.get("user-agent", "")
             asker = await asker_of(request, accounts, viewer.name)
-            opened = await accounts.log_in(viewer.name, fields["new"], asker, agent)
+            user = await run_in_threadpool(people.user_named, accounts.engine, viewer.name)
+            opened = await run_in_threadpool(accounts.opened, user, asker, request.headers.get("user-agent", ""))
         except Busy:
             return await shown(request, "busy", 503)
-        if isinstance(opened, Opened):  # the change ended every session, this one too
-            request.session[KEY] = opened.key
+        request.session[KEY] = opened.key  # the change ended every session, this one too
         return await shown(request, "changed")
 
 
@@ -69,12 +68,13 @@ async def _change(accounts: Accounts, request: Request, viewer: Viewer, fields: 
 def _account(
     request: Request,
     center: CenterState,
-    failures: Sequence[FailedLogins],
+    accounts: Accounts,
     message: str,
     status: int,
     target: str,
 ) -> HTMLResponse:
     lang, viewer = frame.language(request, center), request.state.viewer
+    failures = guesses.failures_of(accounts.engine, viewer.name)
     title = say("account.title", lang)
     sites = say("accounts.all_sites", lang) if viewer.sites is None else ", ".join(sorted(viewer.sites))
     limits = {"shortest": passwords.SHORTEST, "longest": passwords.LONGEST}
@@ -101,6 +101,7 @@ def _account(
             field(say("account.again", lang), "again", "password", **new),
             button(say("account.change", lang)),
         ),
+        safety(accounts, request, lang),
         cls="panel narrow",
     )
     return document(center, viewer, lang, title, content, status=status)

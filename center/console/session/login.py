@@ -1,22 +1,22 @@
 """Login and logout."""
 
 import math
-from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from center.accounts import browsers, sessions
-from center.accounts.guesses import Asker, Wait
+from center.accounts import sessions
+from center.accounts.guesses import Wait
 from center.accounts.hashing import RETRY_S, Busy
-from center.accounts.identify import KEY, Accounts, Opened, actor_of, cookie_name
-from center.accounts.people import name_of
-from center.api.access import LOGIN, address_of
+from center.accounts.identify import KEY, Accounts, Opened, SecondWanted, actor_of
+from center.api.access import LOGIN
 from center.api.outside import is_unencrypted, outside
 from center.console import frame
 from center.console.document import button, document, error_page, field, form, notice
 from center.console.draw.markup import el
+from center.console.session.code import await_code
+from center.console.session.entering import asker_of, inside_only, logged_in
 from center.runtime.state import CenterState
 from words import duration, say
 
@@ -46,7 +46,9 @@ def add_login_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
         except Busy:
             return _login(request, center, target, say("login.busy", lang), name, 503, again)
         if isinstance(outcome, Opened):
-            return await _logged_in(request, accounts, outcome, name_of(name), target)
+            return logged_in(request, accounts, outcome, name, target)
+        if isinstance(outcome, SecondWanted):
+            return await_code(request, accounts, outcome, target)
         if isinstance(outcome, Wait):
             message = say("login.wait", lang, duration=duration(round(outcome.s) * 1000, lang))
             return _login(request, center, target, message, name, 429, {"Retry-After": str(math.ceil(outcome.s))})
@@ -59,37 +61,6 @@ def add_login_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
             await run_in_threadpool(sessions.close_session, accounts.engine, accounts.now_ns(), actor, key)
         request.session.clear()
         return RedirectResponse(outside(LOGIN), 303)
-
-
-async def asker_of(request: Request, accounts: Accounts, name: str) -> Asker:
-    """Who tries to log in as somebody."""
-    kept = request.cookies.get(_browser_cookie(accounts), "")
-    return Asker(address_of(request), browsers.browser_of(await accounts.key.current(), kept, name_of(name)))
-
-
-async def _logged_in(request: Request, accounts: Accounts, opened: Opened, name: str, target: str) -> Response:
-    request.session.clear()  # no session fixation: a key from before the login is dropped
-    request.session[KEY] = opened.key
-    where = f"{outside('/account')}?next={quote(target, safe='')}" if opened.failures else outside(target)
-    answer, cookie = RedirectResponse(where, 303), _browser_cookie(accounts)
-    kept = browsers.with_account(await accounts.key.current(), request.cookies.get(cookie, ""), name)
-    path = outside("/").removesuffix("/") or "/"
-    answer.set_cookie(cookie, kept, browsers.LASTS_S, path=path, secure=accounts.secure, httponly=True, samesite="lax")
-    return answer
-
-
-def _browser_cookie(accounts: Accounts) -> str:
-    return cookie_name(browsers.COOKIE, outside("/"), secure=accounts.secure)
-
-
-def inside_only(target: str) -> str:
-    """Target of the redirect after login, without the root path: only paths of this center (no open redirect). Neither
-    another host, nor, by `..`, what the same host shows beside the root path.
-    """
-    path = unquote(target.partition("?")[0]).replace("\\", "/")
-    climbs = {".", ".."} & {segment.strip() for segment in path.split("/")}
-    sound = path.startswith("/") and not path.startswith(("//", LOGIN)) and path.isprintable() and not climbs
-    return target if sound else "/"
 
 
 def _unencrypted(request: Request, center: CenterState) -> HTMLResponse:
