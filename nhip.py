@@ -275,7 +275,9 @@ main.add_section(
     (
         center,
         *ADVICE,
-        *ACCOUNTS, *TRAIL, *KEYS,
+        *ACCOUNTS,
+        *TRAIL,
+        *KEYS,
         *ENROLMENT,
         *IMPORT,
         *REPORT,
