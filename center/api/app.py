@@ -16,6 +16,7 @@ from center.api.parameters import V1, AnySite, HolesQuestion, SiteName, Tags, Va
 from center.api.problems import PROBLEMS, problem
 from center.api.responses import Paging, paged, paged_list
 from center.contract.store import StoreUnavailable
+from center.database.declarations import TooManyOpen
 from center.model.times import BadQuestion
 from center.queries import gateways, values
 from center.queries import sites as queries
@@ -26,6 +27,7 @@ from center.queries.quarantine import QuarantineAnswer
 from center.queries.quarantine import quarantine as quarantine_of
 from center.queries.question import UnknownSite
 from center.runtime.answer_cache import AnswerCache
+from center.runtime.places import Places, TooManyQuestions
 from center.runtime.state import CenterState
 
 
@@ -45,7 +47,7 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
         swagger_ui_oauth2_redirect_url=f"{V1}/docs/oauth2-redirect",
     )
     app.state.center = center
-    app.state.answers = AnswerCache()
+    app.state.answers, app.state.places = AnswerCache(), Places()
     app.add_middleware(Gate, identify=identify)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -55,6 +57,8 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
         (UnknownSite, 404, "unknown"),
         (Forbidden, 403, "forbidden"),
         (StoreUnavailable, 503, "store_away"),
+        (TooManyQuestions, 429, "too_many"),
+        (TooManyOpen, 429, "too_many"),
     ):
         app.add_exception_handler(kind, _handler(status, name))
     _add_health(app, center)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 class Problem(BaseModel):
     """Why a request was refused or failed."""
 
-    error: Literal["bad_question", "unknown", "store_away", "unauthorized", "forbidden"]
+    error: Literal["bad_question", "unknown", "store_away", "unauthorized", "forbidden", "too_many"]
     detail: str
 
 
@@ -18,6 +18,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     403: {"model": Problem, "description": "The account lacks a right."},
     404: {"model": Problem, "description": "No such site or machine."},
     422: {"model": Problem, "description": "A parameter that cannot be understood; the text says what to write."},
+    429: {"model": Problem, "description": "Too much at once; the text says of what. Retry later."},
     503: {"model": Problem, "description": "The store is unavailable; facts wait at the gateways."},
 }
 """Descriptions of errors for the routes' OpenAPI."""

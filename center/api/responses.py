@@ -7,7 +7,7 @@ person who opens the same page costs the store nothing.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
@@ -16,8 +16,10 @@ from fastapi import Depends, Query, Request, Response
 
 from center.api.exports import export
 from center.model.sites import newest_bodies
+from center.model.times import BadQuestion
 from center.queries.paging import MAX_ROWS, MOST_ROWS, address, cut, link
 from center.runtime.answer_cache import AnswerCache
+from center.runtime.places import Places
 from center.runtime.state import CenterState
 
 T = TypeVar("T")
@@ -70,8 +72,10 @@ async def _presentation(
     lang: Annotated[Literal["vi", "en"], Query(description="Language of an Excel file.")] = "vi",
     limit: Limit = MAX_ROWS,
     offset: Offset = 0,
-) -> Presentation:
-    return Presentation(request, format, lang, limit, offset)
+) -> AsyncIterator[Presentation]:
+    places: Places = request.app.state.places
+    async with places.of(request.state.viewer.name if request.state.viewer else ""):
+        yield Presentation(request, format, lang, limit, offset)
 
 
 async def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0) -> Presentation:
@@ -79,9 +83,12 @@ async def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0)
 
 
 Presenting = Annotated[Presentation, Depends(_presentation)]
-"""For an answer that may be a file."""
+"""For an answer that may be a file, and takes work: each viewer has some places. Raises `TooManyQuestions`."""
 Paging = Annotated[Presentation, Depends(_paging)]
 """For a list."""
+
+
+_LONGEST_NS: Final = 3 * 366 * 86_400_000_000_000
 
 
 class Rendered(NamedTuple):
@@ -122,8 +129,16 @@ def present(
     """The answer that `compute` gives, cached for all who ask the same while nothing changes.
 
     sites, window: what the answer is about; the caller has made sure that the viewer may see the sites.
-    Raises what `compute` raises.
+    Raises what `compute` raises, and `BadQuestion` for a file of too long a time.
     """
+    start_ns, end_ns = window
+    if (
+        presentation.format != "json"
+        and end_ns is not None
+        and start_ns is not None
+        and end_ns - start_ns > _LONGEST_NS
+    ):
+        raise BadQuestion("to: a file holds at most three years; ask for a longer time in pieces")
     parameters = sorted(presentation.request.query_params.multi_items())
     key = stamp(center, sites, presentation.request.url.path, parameters, window)
     headers = {"ETag": f'W/"{key}"', "Cache-Control": "private, no-cache"}

@@ -15,6 +15,7 @@ from center.console import frame
 from center.console.draw.glyphs import HATCH
 from center.console.draw.markup import Child, el, join
 from center.contract.store import StoreUnavailable
+from center.database.declarations import MOST_OPEN, TooManyOpen
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries.question import UnknownSite
@@ -70,7 +71,7 @@ def add_error_pages(app: FastAPI, center: CenterState) -> None:
     def answered(json_answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         return lambda request, error: (page if is_page(request) else json_answer)(request, error)
 
-    for kind in (Forbidden, StoreUnavailable, UnknownSite, BadQuestion, RequestValidationError):
+    for kind in (Forbidden, StoreUnavailable, UnknownSite, BadQuestion, TooManyOpen, RequestValidationError):
         app.add_exception_handler(kind, answered(app.exception_handlers[kind]))
     app.state.error_page = page
 
@@ -86,6 +87,8 @@ def _status_and_text(connection: HTTPConnection, error: Exception) -> tuple[int,
         return 403, "console.forbidden", "console.forbidden.help", values
     if isinstance(error, StoreUnavailable):
         return 503, "console.away", "console.away.help", values
+    if isinstance(error, TooManyOpen):
+        return 429, "console.declare.too_many", "console.declare.too_many.help", {"count": str(MOST_OPEN)}
     if isinstance(error, UnknownSite):
         values["site"] = str(connection.path_params.get("site", ""))
         return 404, "console.unknown_site", "console.unknown_site.help", values

@@ -71,6 +71,14 @@ class DeclarationRecord:
     decided_ns: int
 
 
+MOST_OPEN: Final = 60
+"""Declarations of one machine that its gateway has not answered yet."""
+
+
+class TooManyOpen(Exception):
+    """The machine's gateway has not answered many declarations yet; the text says how many."""
+
+
 def open_declarations(url: str) -> Engine:
     """The database with this table in it. Raises `Misconfigured` or `StoreUnavailable`."""
     with opening(url) as engine:
@@ -83,7 +91,7 @@ def insert_declarations(
 ) -> list[DeclarationRecord]:
     """Numbers and stores declarations in one transaction; one that is stored already under its id is returned as it is.
 
-    Raises `StoreUnavailable`.
+    Raises `TooManyOpen` or `StoreUnavailable`.
     """
     of_gateway = and_(DECLARATIONS.c.site == site, DECLARATIONS.c.gateway == gateway)
     state = {"state": "sent", "why": "", "decided_ns": 0}
@@ -93,6 +101,7 @@ def insert_declarations(
         is_one_of = DECLARATIONS.c.id.in_([item.id for item in items])
         found = connection.execute(select(DECLARATIONS).where(of_gateway, is_one_of)).mappings()
         records = {row["id"]: _record(row) for row in found}
+        _require_room(connection, of_gateway, [item for item in items if item.id not in records])
         no = connection.scalar(select(func.max(DECLARATIONS.c.no)).where(of_gateway)) or 0
         for item in items:
             if item.id not in records:
@@ -103,6 +112,17 @@ def insert_declarations(
                 )
                 records[item.id] = DeclarationRecord(site, gateway, row, "sent", "", 0)
     return [records[item.id] for item in items]
+
+
+def _require_room(connection: Connection, of_gateway: ColumnElement[bool], items: Sequence[Declaration]) -> None:
+    """What is sent together is taken together while there is room at all; what takes something back always is. Raises
+    `TooManyOpen`.
+    """
+    for machine in sorted({item.machine for item in items if item.value}):
+        waits = and_(of_gateway, DECLARATIONS.c.machine == machine, DECLARATIONS.c.state == "sent")
+        waiting = connection.scalar(select(func.count()).select_from(DECLARATIONS).where(waits)) or 0
+        if waiting >= MOST_OPEN:
+            raise TooManyOpen(f"{waiting} declarations of {machine} wait for its gateway; make more when it has answered")
 
 
 def new_id() -> str:

@@ -135,4 +135,17 @@ def test_csv_loses_nothing_but_takes_no_formula(rows):
     assert [item["oee"] for item in found] == ["" if row["oee"] is None else str(row["oee"]) for row in rows]
     for item, row in zip(found, rows, strict=True):
         assert item["machine"] in (row["machine"], f"'{row['machine']}")
-        assert len(item["machine"]) < 2 or not item["machine"].startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert len(item["machine"]) < 2 or not item["machine"].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+@pytest.mark.parametrize("before", ["", " ", "\u3000", "\t", "\r", "\n", "\n ", "\ufeff", "\u200b \u200b"])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＋", "－", "＠"])
+def test_whatever_stands_before_a_formula_it_is_a_text(before, sign):
+    made = write_csv(table_of("losses", {"rows": [{"machine": f"{before}{sign}1+1"}]}, "vi"), "vi")
+    assert _csv(made)[0]["machine"] == f"'{before}{sign}1+1"
+
+
+@pytest.mark.parametrize("text", ["press-1", "a=b", "-", "=", "Ốp nhựa, A", "'=1"])
+def test_other_texts_are_as_they_were(text):
+    made = write_csv(table_of("losses", {"rows": [{"machine": text}]}, "vi"), "vi")
+    assert _csv(made)[0]["machine"] == text

@@ -8,9 +8,9 @@ from accounts_plant import PASSWORD, ROOT, Plant
 from click.testing import CliRunner
 from postgres_plant import KINDS, database_url
 
+import nhip
 from center.accounts import audit, people, second_factor, sessions
 from center.accounts.second_factor import RECOVERY
-from center.commands.accounts import user as command
 from center.console.admin.pages import add_admin_pages
 from center.console.session.account import add_account_pages
 from center.console.session.code import add_code_pages
@@ -168,10 +168,10 @@ def test_an_administrator_or_a_command_resets_it(plant, tmp_path):
     file.write_text(
         f"broker: mqtt://127.0.0.1:9\nstore: {{kind: duckdb, file: {tmp_path}/x.duckdb}}\ndatabase: {plant.url}\n"
     )
-    done = CliRunner().invoke(command, ["reset-second-factor", str(file), "lan", "--lang", "en"])
+    done = CliRunner().invoke(nhip.main, ["user", "reset-second-factor", str(file), "lan", "--lang", "en"])
     assert done.exit_code == 0, done.output
     assert theirs.log_in("lan").headers["location"] == "/"
-    assert CliRunner().invoke(command, ["reset-second-factor", str(file), "nobody"]).exit_code == 1
+    assert CliRunner().invoke(nhip.main, ["user", "reset-second-factor", str(file), "nobody"]).exit_code == 1
 
 
 # where one is logged in

@@ -63,7 +63,7 @@ def safety(accounts: Accounts, request: Request, lang: str) -> Child:
     return el(
         "div",
         el("h2", say("second.title", lang)),
-        el("p", has_one, " ", el("a", say("second.change", lang), href=outside(_SECOND))),
+        el("p", has_one, " ", el("a", say("second.change", lang), href=outside(_SECOND), cls="quiet")),
         el("h2", say("sessions.title", lang)),
         el("ul", *(_session(row, lang) for row in rows), cls="sessions"),
         form(outside(_SESSIONS), button(say("sessions.end_others", lang), "quiet danger"), cls="")
@@ -138,7 +138,7 @@ def _page(
             code_field(lang),
             button(say("second.remove" if has_one else "second.set", lang), "quiet danger" if has_one else "go"),
         ),
-        el("a", say("account.title", lang), href=outside("/account")),
+        el("a", say("account.title", lang), href=outside("/account"), cls="quiet"),
         cls="panel narrow",
     )
     return document(center, viewer, lang, title, content, status=status)
