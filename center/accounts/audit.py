@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 
 from center.accounts.schema import AUDIT, AUDIT_CHAIN, NO_ENTRY, link
 from center.database.sql import reading, writing
@@ -83,7 +83,7 @@ def verify(engine: Engine, head: str = "") -> ChainCheck:
     return ChainCheck(count, digest, removed, has_head)
 
 
-def _all_entries(connection: Connection) -> Iterator[Row[Any]]:
+def _all_entries(connection: Connection) -> Iterator[Any]:
     """Entries with their digests, the oldest first, some at a time."""
     linked = select(*AUDIT.c, AUDIT_CHAIN.c.digest).join(AUDIT_CHAIN, AUDIT_CHAIN.c.id == AUDIT.c.id, isouter=True)
     last = 0

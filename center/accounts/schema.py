@@ -13,7 +13,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
-    Row,
     String,
     Table,
     Text,
@@ -134,8 +133,8 @@ NO_ENTRY: Final = hashlib.sha256(b"nhip audit").hexdigest()
 """What the first entry of the trail is linked to, and the head of an empty one."""
 
 
-def link(before: str, entry: Row[Any]) -> str:
-    """The digest of an entry of the trail and of the digest before."""
+def link(before: str, entry: Any) -> str:
+    """The digest of an entry of the trail (a row) and of the digest before."""
     values = [entry.id, entry.at_ns, entry.who, entry.address, entry.what, entry.about, entry.detail]
     return hashlib.sha256(f"{before}\n{json.dumps(values)}".encode()).hexdigest()
 
