@@ -40,7 +40,7 @@ class SecondWanted:
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoggedIn:
     """A new session. key: of its cookie; failures: wrong passwords of others since the last login."""
 
     key: str
@@ -88,12 +88,12 @@ class Accounts:
 
     async def log_in(
         self, name: str, password: str, asker: Asker, agent: str = ""
-    ) -> Opened | SecondWanted | Wait | None:
+    ) -> LoggedIn | SecondWanted | Wait | None:
         """A new session, or what else is wanted; None for a wrong name or password. agent: what the browser says of itself.
         Raises `Busy`.
         """
 
-        def work() -> Opened | SecondWanted | Wait | None:
+        def work() -> LoggedIn | SecondWanted | Wait | None:
             user = self._check(name, password, asker)
             if user is None or isinstance(user, Wait):
                 return user
@@ -104,13 +104,13 @@ class Accounts:
 
         return await self.hashing.run(work, known=bool(asker.browser))
 
-    def opened(self, user: people.User, asker: Asker, agent: str) -> Opened:
+    def opened(self, user: people.User, asker: Asker, agent: str) -> LoggedIn:
         """A new session of somebody who has shown all that is wanted. Blocks: not for the event loop."""
         source = source_of(asker.address)
         told = guesses.failures_of(self.engine, user.name)
         others = tuple(row for row in told if row.last_ns > user.seen_ns and row.source != source)
         actor = Actor(user.name, asker.address)
-        return Opened(sessions.open_session(self.engine, self.now_ns(), actor, user, agent), others)
+        return LoggedIn(sessions.open_session(self.engine, self.now_ns(), actor, user, agent), others)
 
     def accepts_code(self, user: people.User, code: str, asker: Asker) -> bool | Wait:
         """Whether a code of the second factor is right. Wrong ones are counted by account alone: who tries them knows the

@@ -6,10 +6,11 @@ as they arrive; Content-Length only lets a request be refused sooner.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from center.api.outside import inside_of
@@ -35,7 +36,7 @@ class Bodies:
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute], body_s: float) -> None:
         self._app, self._routes, self._body_s = app, routes, body_s
-        self._most: dict[str, int] | None = None
+        self._larger: list[tuple[re.Pattern[str], int]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI specifies."""
@@ -46,12 +47,15 @@ class Bodies:
         await _Body(self._app, most, self._body_s * most / MOST_BYTES).answer(scope, receive, send)
 
     def _most_bytes(self, scope: Scope) -> int:
-        if self._most is None:  # with the first request every route has been added
-            said = ((getattr(route, "path", ""), getattr(route, "openapi_extra", None)) for route in self._routes)
-            self._most = {
-                path: int(extra[MOST_OF_A_ROUTE]) for path, extra in said if extra and MOST_OF_A_ROUTE in extra
-            }
-        return self._most.get(inside_of(scope), MOST_BYTES)
+        if self._larger is None:  # with the first request every route has been added
+            said = [(route, getattr(route, "openapi_extra", None) or {}) for route in self._routes]
+            self._larger = [
+                (route.path_regex, int(extra[MOST_OF_A_ROUTE]))
+                for route, extra in said
+                if isinstance(route, Route) and MOST_OF_A_ROUTE in extra
+            ]
+        path = inside_of(scope)
+        return next((most for regex, most in self._larger if regex.match(path)), MOST_BYTES)
 
 
 class _Body:

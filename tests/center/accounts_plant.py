@@ -50,7 +50,7 @@ class Plant:
         return tokens.add_token(self.engine, self.now_ns, ROOT, name, sites=sites, scope=scope, expires_ns=expires_ns)
 
     def log_in(self, name, password=PASSWORD, address="192.0.2.7", browser=""):
-        """What comes of it: `Opened`, `Wait` or None."""
+        """What comes of it: `LoggedIn`, `Wait` or None."""
         return asyncio.run(self.accounts.log_in(name, password, Asker(address, browser)))
 
     def browser(self, address="192.0.2.7"):

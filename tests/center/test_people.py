@@ -20,7 +20,7 @@ from center.accounts import audit, browsers, keys, passwords, people, sessions, 
 from center.accounts.attempts import FREE_OF_A_SOURCE, FREE_OF_AN_ACCOUNT, LONGEST_S
 from center.accounts.guesses import Asker, Wait, begin, succeeded
 from center.accounts.hashing import Busy, Hashing
-from center.accounts.identify import Opened
+from center.accounts.identify import LoggedIn
 from center.accounts.schema import open_accounts
 from center.accounts.tokens import pass_for
 from center.api.app import create_app
@@ -449,9 +449,9 @@ def test_failures_of_a_source_delay_nobody_else(plant):
     for other in (Asker("192.0.2.2"), Asker("192.0.2.1", "a browser that is known")):
         assert try_often(plant, other) == FREE_OF_AN_ACCOUNT
     assert plant.log_in("hoa", address="192.0.2.1").s == 30
-    assert isinstance(plant.log_in("hoa", address="192.0.2.3"), Opened)
+    assert isinstance(plant.log_in("hoa", address="192.0.2.3"), LoggedIn)
     plant.now_ns += 31_000_000_000
-    assert isinstance(plant.log_in("hoa", address="192.0.2.1"), Opened)  # which clears its count
+    assert isinstance(plant.log_in("hoa", address="192.0.2.1"), LoggedIn)  # which clears its count
     assert try_often(plant, Asker("192.0.2.1")) == FREE_OF_AN_ACCOUNT
 
 
@@ -463,7 +463,7 @@ def test_one_source_may_try_few_accounts(plant, addresses):
     assert isinstance(plant.log_in("hoa", address=addresses[-1]), Wait)
     assert begin(plant.engine, plant.now_ns, Asker("2001:db8:0:1::1"), "guess1") is None
     plant.now_ns += 3_601_000_000_000
-    assert isinstance(plant.log_in("hoa", address=addresses[0]), Opened)
+    assert isinstance(plant.log_in("hoa", address=addresses[0]), LoggedIn)
 
 
 def test_a_right_password_takes_no_failure_off_the_source(plant):

@@ -135,7 +135,8 @@ def add_actions(app: FastAPI, center: CenterState, engine: Engine, record: Recor
             "requestBody": {
                 "required": True,
                 "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-            }
+            },
+            "x-most-bytes": MOST_FILE_BYTES + 65_536,  # what is a little too large is refused with the reason
         },
     )
     async def file(

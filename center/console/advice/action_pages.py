@@ -294,7 +294,9 @@ def add_action_pages(app: FastAPI, center: CenterState, desk: ActionsDesk) -> No
         make = lambda address: desk.note(viewer, address, action, "comment", text)  # noqa: E731
         return await run_in_threadpool(pages(viewer, request).step, action, make)
 
-    @app.post(f"{cards.HOME}/{{action}}/files", include_in_schema=False)
+    @app.post(
+        f"{cards.HOME}/{{action}}/files", include_in_schema=False, openapi_extra={"x-most-bytes": _MOST_UPLOAD + 65_536}
+    )
     async def upload(viewer: Writing, request: Request, action: str) -> Response:
         at = pages(viewer, request)
         length = request.headers.get("content-length", "")

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from center.accounts import browsers
 from center.accounts.guesses import Asker
-from center.accounts.identify import KEY, Accounts, Opened, cookie_name
+from center.accounts.identify import KEY, Accounts, LoggedIn, cookie_name
 from center.accounts.people import name_of
 from center.api.access import LOGIN, address_of
 from center.api.outside import outside
@@ -19,7 +19,7 @@ async def asker_of(request: Request, accounts: Accounts, name: str) -> Asker:
     return Asker(address_of(request), browsers.browser_of(await accounts.key.current(), kept, name_of(name)))
 
 
-def logged_in(request: Request, accounts: Accounts, opened: Opened, name: str, target: str) -> RedirectResponse:
+def logged_in(request: Request, accounts: Accounts, opened: LoggedIn, name: str, target: str) -> RedirectResponse:
     """Leads to the target, or first to what the account has to say; sets the cookies of session and browser."""
     request.session.clear()  # no session fixation: a key from before the login is dropped
     request.session[KEY] = opened.key

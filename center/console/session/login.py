@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from center.accounts import sessions
 from center.accounts.guesses import Wait
 from center.accounts.hashing import RETRY_S, Busy
-from center.accounts.identify import KEY, Accounts, Opened, SecondWanted, actor_of
+from center.accounts.identify import KEY, Accounts, LoggedIn, SecondWanted, actor_of
 from center.api.access import LOGIN
 from center.api.outside import is_unencrypted, outside
 from center.console import frame
@@ -45,7 +45,7 @@ def add_login_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
             outcome = await accounts.log_in(name, password, asker, agent)
         except Busy:
             return _login(request, center, target, say("login.busy", lang), name, 503, again)
-        if isinstance(outcome, Opened):
+        if isinstance(outcome, LoggedIn):
             return logged_in(request, accounts, outcome, name, target)
         if isinstance(outcome, SecondWanted):
             return await_code(request, accounts, outcome, target)
