@@ -6,6 +6,7 @@ import secrets
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,9 +187,65 @@ def test_systemd_finds_nothing_wrong(tmp_path, unit):
     assert told == []
 
 
+@pytest.mark.parametrize("unit", sorted((DEPLOY / "systemd").glob("*.service")), ids=lambda path: path.name)
+def test_units_may_do_little(unit):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
+    if exposure is None:
+        pytest.skip(f"this systemd-analyze reads no files: {done.stderr}")
+    assert float(exposure[1]) <= 2.0, done.stdout
+
+
+_WITHOUT_NEW_CODE = """
+import ctypes, os, sys
+if ctypes.CDLL(None, use_errno=True).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, Linux 6.3
+    sys.exit(77)
+import argon2, duckdb, fastapi, nicegui, numpy, pyarrow.parquet, reportlab, scipy.special, sqlalchemy, ssl, uvicorn
+import paho.mqtt.client, pymodbus, asyncua, cryptography.x509
+assert duckdb.connect().execute("SELECT sum(range) FROM range(1000)").fetchone() == (499500,)
+assert argon2.PasswordHasher().verify(argon2.PasswordHasher().hash("x"), "x")
+assert scipy.special.stdtrit(3, 0.9) > 1.6
+"""
+
+
+def test_no_library_makes_code_while_it_runs():
+    """`MemoryDenyWriteExecute` of the units: the kernel refuses the same with MDWE."""
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_NEW_CODE], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("this kernel has no MDWE")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_broker_s_password_is_in_no_process_list(tmp_path):
+    """The lines of the README that make the center's account, with the paths of a test: what they leave is a hash."""
+    lines = [
+        line for line in (DEPLOY / "README.md").read_text(encoding="utf-8").splitlines() if "broker/passwords" in line
+    ]
+    assert len(lines) == 2
+    (tmp_path / "broker-password").write_text("a secret that is long\n")
+    for line in lines:
+        placed = line.replace("/var/lib/nhip-broker", str(tmp_path)).replace("/etc/nhip", str(tmp_path))
+        subprocess.run(["sh", "-c", placed.replace("sudo -u nhip ", "")], check=True)
+    kept = (tmp_path / "passwords").read_text()
+    assert kept.startswith("nhip-center:$7$")
+    assert "secret" not in kept
+
+
+def test_compose_keeps_apart_what_need_not_meet():
+    """The broker faces the internet: it shares no network with InfluxDB and no folder of keys with the console."""
+    services = YAML(typ="safe").load((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert not {*services["broker"]["networks"]} & {*services["influxdb"]["networks"]}
+    assert {*services["center"]["networks"]} >= {*services["influxdb"]["networks"]}
+    folders = {name: {item.split(":")[0] for item in services[name]["volumes"] if "tls" in item} for name in services}
+    assert not folders["broker"] & folders["center"]
+
+
 def test_compose_names_only_what_is_there():
     compose = YAML(typ="safe").load((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))
-    made_by_hand = {"tls", "broker-password"}
+    made_by_hand = {"tls/broker", "tls/center", "broker-password"}
     for name, service in compose["services"].items():
         assert "image" in service, name
         for volume in service["volumes"]:
