@@ -64,8 +64,10 @@ ENTERS_ITSELF: Final = {
     "POST /actions/{action}/give_up": "action.*",
     "POST /actions/{action}/comment": "action.*",
     "POST /actions/{action}/files": "action.*",
+    "POST /api/v1/alerts/{number}/acknowledge": "none: the alert keeps who acknowledged it and when",
+    "POST /alerts/{number}": "none, likewise",
     "POST /api/v1/declarations": "none: a declaration is itself a record of who said what and when",
-    "POST /declare/{site}/{machine}": "none, as before",
+    "POST /declare/{site}/{machine}": "none, likewise",
 }
 """Routes that do it in the transaction of their change: what they enter."""
 
