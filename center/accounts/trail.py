@@ -68,6 +68,7 @@ ENTERS_ITSELF: Final = {
     "POST /alerts/{number}": "none, likewise",
     "POST /api/v1/declarations": "none: a declaration is itself a record of who said what and when",
     "POST /declare/{site}/{machine}": "none, likewise",
+    "POST /declare/{site}/{machine}/many": "none, likewise",
 }
 """Routes that do it in the transaction of their change: what they enter."""
 

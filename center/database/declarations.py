@@ -122,7 +122,9 @@ def _require_room(connection: Connection, of_gateway: ColumnElement[bool], items
         waits = and_(of_gateway, DECLARATIONS.c.machine == machine, DECLARATIONS.c.state == "sent")
         waiting = connection.scalar(select(func.count()).select_from(DECLARATIONS).where(waits)) or 0
         if waiting >= MOST_OPEN:
-            raise TooManyOpen(f"{waiting} declarations of {machine} wait for its gateway; make more when it has answered")
+            raise TooManyOpen(
+                f"{waiting} declarations of {machine} wait for its gateway; make more when it has answered"
+            )
 
 
 def new_id() -> str:
