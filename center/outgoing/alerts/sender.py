@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -77,9 +78,9 @@ class AlertSender(BackgroundJob):
     def stop(self, within_s: float = 10.0) -> None:
         """Ends after the present step, and notes what has gone out by then."""
         super().stop(within_s)
-        for item in list(self._tries.values()):
-            _wait(item.result, within_s)
-        self._note_results()
+        wait([item.result for item in self._tries.values()], within_s)
+        with suppress(StoreUnavailable):  # then they go out again
+            self._note_results()
 
     def _step(self) -> tuple[str | None, float]:
         self._note_results()
@@ -175,10 +176,3 @@ def _send(post: Post, outlet: Outlet, text: AlertText, key: str, now_ns: int, re
         result.set_exception(error)
     else:
         result.set_result(None)
-
-
-def _wait(result: "Future[None]", within_s: float) -> None:
-    try:
-        result.exception(within_s)
-    except TimeoutError:
-        return

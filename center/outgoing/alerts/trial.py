@@ -9,7 +9,7 @@ from center.model.alerts.owed import Outlet, Telling
 from center.outgoing.alerts.channels import NotTold, Post, why_text
 from center.outgoing.alerts.texts import AlertText
 from config import CenterFile
-from words import duration, say
+from words import say
 
 _DEADLINE_S = 30.0
 
@@ -46,4 +46,4 @@ def _tried(post: Post, outlet: Outlet, text: AlertText, now_ns: int) -> str:
     try:
         return result.result(_DEADLINE_S)
     except TimeoutError:
-        return NotTold("alert.no_answer", length=duration(_DEADLINE_S * 1000, "en")).why
+        return NotTold("alert.no_answer", length=f"{_DEADLINE_S:.0f} s").why
