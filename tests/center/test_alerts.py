@@ -316,6 +316,7 @@ def test_a_call_reaches_the_channel_and_is_taken_on_at_the_machine(hall, receive
             eventually(lambda: receiver.got)
             store_notices(hall.engine, SITE, "main", [step("s1", "on_the_way", "19:22")])
             eventually(lambda: open_alerts(hall.engine)[0].acknowledged)
+            assert open_alerts(hall.engine)[0].by == "andon/tablet-2", "who said so, not who called"
             hall.later(30)
             hall.looked()
             store_notices(hall.engine, SITE, "main", [step("s2", "solved", "19:40")])

@@ -57,18 +57,18 @@ class Post:
         """Returns once the mail server or the service has the message. key: names it for ever. Raises `NotTold`."""
         channel = self.channels[outlet.channel]
         if outlet.address and self.mail:
-            self._mail(self.mail, outlet.address, text, key, now_ns)
+            _mail(self.mail, outlet.address, text, channel.language, key, now_ns)
         else:
             _notify(Path(channel.address_file), text)
 
-    def _mail(self, server: MailModel, address: str, text: AlertText, key: str, now_ns: int) -> None:
-        lang = next((item.language for item in self.channels.values() if address in item.mail), "vi")
-        made = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
-        head = MailHead(text.title, address, server.sender, made, lang, key)
-        try:
-            send(server, mail_of(head, f"{text.title}\n\n{text.body}\n"))
-        except (MailRefused, MailNotTaken) as error:
-            raise NotTold("alert.said", detail=error) from error
+
+def _mail(server: MailModel, address: str, text: AlertText, lang: str, key: str, now_ns: int) -> None:
+    made = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
+    head = MailHead(text.title, address, server.sender, made, lang, key)
+    try:
+        send(server, mail_of(head, f"{text.title}\n\n{text.body}\n"))
+    except (MailRefused, MailNotTaken) as error:
+        raise NotTold("alert.said", detail=error) from error
 
 
 @cache

@@ -119,20 +119,24 @@ def calls_observed(engine: Engine, machines: Sequence[MachineNow], rules: AlertR
     by_id = {machine.id: machine for machine in machines}
     sites = sorted({machine.site for machine in machines})
     rows = listed(engine, sites, kinds=("call", "step"), since_ns=now_ns - _DAY_NS, limit=_MOST_ROWS)
+    steps = [row.notice for row in rows if row.notice.kind == "step" and row.notice.about in _ANSWERED]
+    answers = {step.of: step.by for step in sorted(steps, key=lambda step: -step.at_ns)}  # of each the first one
     return [
-        _call(by_id[call.machine], call, rules, now_ns) for _, _, call in found_calls(rows) if call.machine in by_id
+        _call(by_id[call.machine], call, answers.get(call.id, ""), rules, now_ns)
+        for _, _, call in found_calls(rows)
+        if call.machine in by_id
     ]
 
 
-def _call(machine: MachineNow, call: Call, rules: AlertRules, now_ns: int) -> Observed:
-    """Once somebody is on the way no new alert begins."""
+def _call(machine: MachineNow, call: Call, answered_by: str, rules: AlertRules, now_ns: int) -> Observed:
+    """Once somebody is on the way no new alert begins. answered_by: the tablet that said so."""
     answered = call.step in _ANSWERED
     gravity = Gravity.HOLDS if answered else _longer(call.called_ns, rules.call.longer, now_ns)
     if call.ended_ns is not None:
         gravity = Gravity.CALM
     more = _more(machine, call=call.kind, by=call.by, step=call.step)
     key = AlertKey(machine.site, "call", machine.id, "", call.id)
-    return Observed(key, gravity, call.called_ns, answered_by=call.by if answered else "", **more)
+    return Observed(key, gravity, call.called_ns, answered_by=answered_by if answered else "", **more)
 
 
 def _more(machine: MachineNow, calm_ns: int = 0, **detail: Any) -> dict[str, Any]:
