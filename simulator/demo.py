@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from simulator.factory import WEEKDAYS, Event, Factory, Habits, MachineSpec, ProductSpec, ShiftSpec, Weekday
+from simulator.factory import WEEKDAYS, Causes, Event, Factory, Habits, MachineSpec, ProductSpec, ShiftSpec, Weekday
 from simulator.site import site
 
 __all__ = ["break_hour", "day_off", "factory", "site"]
@@ -60,7 +60,7 @@ def _machines() -> tuple[MachineSpec, ...]:
 
 
 def _press() -> MachineSpec:
-    """Long changeovers."""
+    """Long changeovers, some three times as long as the others."""
     return MachineSpec(
         id="press-1",
         device="press-plc",
@@ -69,6 +69,7 @@ def _press() -> MachineSpec:
         minor_limit_s=60,
         startup_pieces=20,
         counter_start=61_240,
+        causes=Causes(changeover_tail=0.3),
         habits=Habits(
             speed=1.04, jitter=0.04, slow_share=0.01, reject_rate=0.012, startup_reject_rate=0.12,
             changeover_rejects=(3, 9), late_s=70, handover_s=75, alarms=(12, 21, 34),
@@ -84,13 +85,14 @@ def _press() -> MachineSpec:
 
 
 def _cnc_1() -> MachineSpec:
-    """An ordinary machine with breakdowns."""
+    """Breakdowns, and a late start of every shift."""
     return MachineSpec(
         id="cnc-1",
         device="cnc-1-plc",
         plc="cnc_rejects",
         products=_products((2001, 38), (2002, 44)),
         counter_start=2**32 - 3_000,
+        causes=Causes(late_s=720),
         habits=Habits(
             speed=1.05, jitter=0.03, slow_share=0.02, reject_rate=0.015, startup_reject_rate=0.1,
             changeover_rejects=(1, 3), late_s=60, handover_s=60, alarms=(401, 1020, 2101),
@@ -106,13 +108,14 @@ def _cnc_1() -> MachineSpec:
 
 
 def _cnc_2() -> MachineSpec:
-    """Becomes slower all month."""
+    """Becomes slower all month; its chip bin is full every 25 minutes."""
     return MachineSpec(
         id="cnc-2",
         device="cnc-2-plc",
         plc="cnc_good",
         products=_products((3001, 52), (3002, 58)),
         counter_start=184_000,
+        causes=Causes(reel_s=1500),
         habits=Habits(
             speed=1.03, speed_drift_per_day=0.007, speed_at_most=1.3, jitter=0.03, slow_share=0.02, reject_rate=0.01,
             startup_reject_rate=0.08, changeover_rejects=(1, 3), late_s=50, handover_s=60, alarms=(17, 88),
@@ -128,7 +131,7 @@ def _cnc_2() -> MachineSpec:
 
 
 def _moulder() -> MachineSpec:
-    """Four cavities and many rejects."""
+    """Four cavities and many rejects, above all at the start of shifts."""
     return MachineSpec(
         id="inj-1",
         device="inj-1-opc",
@@ -137,6 +140,7 @@ def _moulder() -> MachineSpec:
         products=_products((501, 24), (502, 21.6)),
         startup_pieces=16,
         counter_start=40_100,
+        causes=Causes(start_rejects=6),
         habits=Habits(
             speed=1.03, jitter=0.02, slow_share=0.015, reject_rate=0.03, startup_reject_rate=0.2,
             changeover_rejects=(3, 8), late_s=90, handover_s=45,
@@ -151,7 +155,7 @@ def _moulder() -> MachineSpec:
 
 
 def _packer() -> MachineSpec:
-    """Many short stops."""
+    """Many short stops; shift C runs it more slowly."""
     return MachineSpec(
         id="pack-1",
         device="pack-1-opc",
@@ -160,6 +164,7 @@ def _packer() -> MachineSpec:
         minor_limit_s=60,
         startup_pieces=10,
         counter_start=912_000,
+        causes=Causes(slower={"C": 0.15}),
         habits=Habits(
             speed=1.05, jitter=0.04, slow_share=0.015, reject_rate=0.006, startup_reject_rate=0.05,
             changeover_rejects=(2, 6), late_s=40, handover_s=50,

@@ -72,6 +72,24 @@ class Habits(_Model):
     events: dict[Cause, Event] = Field(default_factory=dict)
 
 
+class Causes(_Model):
+    """What is planted in a machine for advice to find, each by itself; nothing is, unless it is written. None of them changes
+    what is drawn for the rest.
+    """
+
+    late_s: float = Field(default=0, ge=0, le=3600, description="Median extra pause at each change of shift [s].")
+    reel_s: float = Field(default=0, ge=0, description="A short stop after each such running time, within 3 % [s].")
+    start_rejects: float = Field(
+        default=1, ge=1, le=20, description="Times as many rejects in the first half hour of a shift."
+    )
+    slower: dict[str, Annotated[float, Field(ge=0, le=0.3)]] = Field(
+        default_factory=dict, description="By shift: how much longer cycles take [1]."
+    )
+    changeover_tail: float = Field(
+        default=0, ge=0, le=1, description="Share of changeovers that take three times as long."
+    )
+
+
 class MachineSpec(_Model):
     """One machine with its own PLC; `device` is the PLC's name in the site file."""
 
@@ -86,6 +104,7 @@ class MachineSpec(_Model):
     startup_pieces: int = Field(default=0, ge=0)
     counter_start: int = Field(default=0, ge=0, lt=2**32)
     habits: Habits = Habits()
+    causes: Causes = Causes()
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -103,6 +122,8 @@ class MachineSpec(_Model):
         if hidden:
             text = "plc {plc} cannot show {hidden}; use unplanned instead"
             raise _wrong("factory_hidden", text, plc=self.plc, hidden=", ".join(hidden))
+        if self.causes.reel_s and "minor" not in self.habits.events:
+            raise _wrong("factory_reel", "causes.reel_s needs the event minor, whose length such a stop has")
         if "changeover" in self.habits.events and len(self.products) < 2:
             raise _wrong("factory_changeover", "a changeover needs two products")
         return self

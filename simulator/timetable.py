@@ -129,3 +129,16 @@ class Timetable:
         hour, minute = int(text[:2]), int(text[3:])
         shown = day + timedelta(days=1) if after and text <= after else day
         return to_ns(datetime(shown.year, shown.month, shown.day, hour, minute, tzinfo=self._zone))
+
+
+def shift_at(timetable: Timetable, t_ns: int) -> str:
+    """The name of the shift at `t_ns`."""
+    return timetable.shift[timetable.at(t_ns)]
+
+
+def shift_start(timetable: Timetable, t_ns: int) -> int:
+    """Where the shift at `t_ns` begins."""
+    index = timetable.at(t_ns)
+    while index and timetable.shift[index - 1] == timetable.shift[index]:
+        index -= 1
+    return timetable.edges[index]

@@ -1,10 +1,11 @@
 """What histories have beside facts and stops: a coupled line, a site that stops at once, power, who tells rejects."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
-from oee.advice.beside import Beside, LineDays, MachineMinutes
+from oee.advice.beside import Beside, LineDays, MachineMinutes, part_of_beside
 from oee.model.facts import MINUTE_NS
 
 DAY_NS = 86_400 * 10**9
@@ -84,6 +85,22 @@ def power_kw(window, idle_kw):
     return out
 
 
+def within(whole, of, window):
+    """What lies beside a part of a history. whole: its window; of: what lies beside that."""
+    low, high = ((t_ns - whole.start_ns) // MINUTE_NS for t_ns in (window.start_ns, window.end_ns))
+    site = tuple(
+        MachineMinutes(
+            item.machine,
+            item.running[low:high],
+            item.began[low:high],
+            item.stop_at[(item.stop_at >= low) & (item.stop_at < high)] - low,
+            item.stop_min[(item.stop_at >= low) & (item.stop_at < high)],
+        )
+        for item in of.site
+    )
+    return replace(part_of_beside(of, whole.start_ns, low, high), site=site)
+
+
 def beside(plan, window, seed):
     """Everything of a plan for this window, of its machine's seed."""
     whole = coupled_line(max(plan.weeks, 1), plan.slow_station, seed)
@@ -91,7 +108,7 @@ def beside(plan, window, seed):
     rows = (whole.day > first) & (whole.day <= last)
     line = LineDays(
         whole.line,
-        whole.stations,
+        tuple(window.machine if name == "m-1" else name for name in whole.stations),
         whole.constraint,
         whole.day[rows],
         *(getattr(whole, name)[:, rows] for name in ("busy_min", "starved_min", "blocked_min")),

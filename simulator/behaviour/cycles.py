@@ -63,7 +63,7 @@ def rejected(
     random: np.random.Generator,
     habits: Habits,
     cavities: int,
-    trouble: float,
+    trouble: "float | np.ndarray[tuple[int], np.dtype[np.float64]]",
     count: int,
     since_change: int,
     trial: int,
@@ -75,7 +75,7 @@ def rejected(
     more rejects than usual. The cycles around the end of that number are good, so that
     an off-by-one in a reader does not show; `since_change`: cycles made since the changeover.
     """
-    rate = min(habits.reject_rate * trouble, 0.9)
+    rate = np.minimum(habits.reject_rate * trouble, 0.9)
     if since_change > trial + startup_cycles + 2:
         return _drawn(random, cavities, rate, count)
     out = _drawn(random, cavities, rate, count)
@@ -88,7 +88,9 @@ def rejected(
     return out
 
 
-def _drawn(random: np.random.Generator, cavities: int, rate: float, count: int) -> UInt8:
+def _drawn(
+    random: np.random.Generator, cavities: int, rate: "float | np.ndarray[tuple[int], np.dtype[np.float64]]", count: int
+) -> UInt8:
     if cavities == 1:
         return (random.random(count) < rate).astype(np.uint8)
     return random.binomial(cavities, rate, count).astype(np.uint8)

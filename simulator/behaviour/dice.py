@@ -22,6 +22,7 @@ class Dice:
     def __init__(self, factory: Factory, spec: MachineSpec, timetable: Timetable) -> None:
         self._seed = (factory.seed, zlib.crc32(spec.id.encode()))
         self.random = np.random.default_rng(self._seed)
+        self._planted = np.random.default_rng((*self._seed, 1))
         self._spec = spec
         self._timetable = timetable
         self._day = (-1, 1.0)
@@ -52,6 +53,18 @@ class Dice:
     def between(self, low: float, high: float) -> float:
         """Uniform."""
         return float(self.random.uniform(low, high))
+
+    def planted(self, chance: float) -> bool:
+        """Whether a planted cause strikes. It has a stream of its own: the rest draws what it draws without."""
+        return chance > 0 and float(self._planted.random()) < chance
+
+    def planted_around(self, median_s: float, spread: float = 0.3) -> int:
+        """As `around`, from the stream of planted causes [ns]."""
+        return int(median_s * exp(spread * self._planted.standard_normal()) * SECOND_NS)
+
+    def planted_between(self, low: float, high: float) -> float:
+        """As `between`, from the stream of planted causes."""
+        return float(self._planted.uniform(low, high))
 
     def pick(self, count: int) -> int:
         """A whole number below `count`."""

@@ -19,10 +19,12 @@ from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS, Dice
 from simulator.behaviour.progress import Progress
 from simulator.behaviour.segments import Int64, Kind, Segment, UInt8
 from simulator.factory import Cause, Factory, MachineSpec
-from simulator.timetable import Timetable, Wanted
+from simulator.timetable import Timetable, Wanted, shift_at, shift_start
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 _FOR_EVER_NS = 10**18
+_START_NS = 1800 * SECOND_NS
+Float64 = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class Planner:
@@ -99,14 +101,19 @@ class Planner:
         if self._by_gaps:
             lengths = cycles.even_durations(dice.random, ideal_ns, count)
         else:
-            pace = cycles.speed(habits, t_ns - self._start_ns)
+            pace = cycles.speed(habits, t_ns - self._start_ns) * (
+                1 + self._spec.causes.slower.get(shift_at(self._timetable, t_ns), 0)
+            )
             lengths = cycles.durations(dice.random, habits, ideal_ns, pace, count)
         if progress.left_ns is not None:
             lengths[0] = progress.left_ns
         done_ns = cycles.stretched(t_ns + np.cumsum(lengths), self.quiet)
         if self._by_gaps:
             return done_ns, np.zeros(count, np.uint8)
-        trouble, startup = dice.trouble(t_ns), -(-self._spec.startup_pieces // self._spec.cavities)
+        trouble, startup = (
+            self._dice.trouble(t_ns) * _more_rejects(self._spec, self._timetable, t_ns, done_ns),
+            -(-self._spec.startup_pieces // self._spec.cavities),
+        )
         rejects = cycles.rejected(
             dice.random, habits, self._spec.cavities, trouble, count, progress.since_change, self._trial, startup
         )
@@ -116,6 +123,8 @@ class Planner:
         """A stop of the calendar: a break, the night, or the handover between two shifts."""
         handover = self._timetable.wanted[self._timetable.at(t_ns)] == Wanted.SCHEDULED
         wish_ns = self._dice.around(self._spec.habits.handover_s) if handover else 0
+        if handover and self._spec.causes.late_s:
+            wish_ns += self._dice.planted_around(self._spec.causes.late_s)
         end_ns = self._restart(t_ns, wish_ns, Kind.STOP, progress)
         return _segment(progress, t_ns, end_ns, Kind.STOP, "break", idle=True)
 
@@ -123,6 +132,8 @@ class Planner:
         """The stop that ends a run for this cause."""
         event = self._spec.habits.events[cause]  # type: ignore[index]
         wish_ns = stops.wish(self._frame, cause, event, self._dice.trouble(t_ns))
+        if cause == "changeover" and self._dice.planted(self._spec.causes.changeover_tail):
+            wish_ns *= 3
         self.events.draw(cause, t_ns)  # type: ignore[arg-type]
         kind = stops.KINDS.get(cause, Kind.STOP)
         end_ns = t_ns + wish_ns if kind == Kind.OFFLINE else self._restart(t_ns, wish_ns, kind, progress)
@@ -165,6 +176,14 @@ def _segment(
     )
 
 
+def _more_rejects(spec: MachineSpec, timetable: Timetable, t_ns: int, done_ns: Int64) -> float | Float64:
+    """How many times as many rejects are planted, for each cycle where that differs [1]."""
+    times = spec.causes.start_rejects
+    if times == 1:
+        return 1.0
+    return np.where(done_ns - shift_start(timetable, t_ns) < _START_NS, times, 1.0)
+
+
 class DueEvents:
     """When the next stop of each cause is due: running time that is left until then [ns]."""
 
@@ -172,18 +191,27 @@ class DueEvents:
         self._events = spec.habits.events
         self._timetable, self._dice = timetable, dice
         self._due_ns: dict[Cause, int] = {}
+        self._reel_s, self._reel_is_next = spec.causes.reel_s, False
+        self._reel_ns = self._reel()
         for cause in CAUSES:
             if cause in self._events:
                 self.draw(cause, start_ns)
 
     def draw(self, cause: Cause, t_ns: int) -> None:
         """Draws when this event happens next."""
+        if cause == "minor" and self._reel_is_next:
+            self._reel_ns = self._reel()
+            return
         self._due_ns[cause] = self._dice.interval(self._events[cause], self._dice.trouble(t_ns))
 
     def elapse(self, running_ns: int) -> None:
         """The machine has run for so long."""
+        self._reel_ns -= running_ns
         for cause in self._due_ns:
             self._due_ns[cause] -= running_ns
+
+    def _reel(self) -> int:
+        return int(self._reel_s * self._dice.planted_between(0.97, 1.03) * SECOND_NS) if self._reel_s else _FOR_EVER_NS
 
     def nearest(self, t_ns: int, *, starting_up: bool) -> tuple[Cause | None, int]:
         """The event that is due first in a run from `t_ns` on, and the running time until then [ns]; None for a machine
@@ -192,6 +220,9 @@ class DueEvents:
         while self._due_ns:
             cause = min(self._due_ns, key=self._due_ns.__getitem__)
             length_ns = max(self._due_ns[cause], SHORTEST_NS)
+            self._reel_is_next = self._reel_ns < length_ns
+            if self._reel_is_next:
+                return "minor", max(self._reel_ns, SHORTEST_NS)
             if starting_up and cause in {"starved", "blocked"}:
                 self._due_ns[cause] += 600 * SECOND_NS
             elif cause == "changeover" and not self._time_to_change(t_ns + length_ns):

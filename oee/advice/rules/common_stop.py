@@ -36,7 +36,7 @@ def find(window: MachineWindow) -> list[Finding]:
     Where they stop often, three at once are nothing: it has to be so many that chance brings less than `MOST_EXPECTED` in the
     window, which is chosen by the draws alone. How many such minutes chance would bring is counted after each machine's days are shifted, 200
     times; p is that of a Poisson number around the mean of these (and at least one in all draws). Silent with fewer than
-    three machines.
+    three machines, and where machines stop so often that even all of them at once are nothing.
     """
     site = window.beside.site
     if len(site) < LEAST_MACHINES or not len(window.stretch):
@@ -60,7 +60,7 @@ def find(window: MachineWindow) -> list[Finding]:
             VERSION,
             window.machine,
             ("site",),
-            n >= LEAST_EVENTS and p < MOST_P,
+            n >= LEAST_EVENTS and p < MOST_P and chance <= MOST_EXPECTED,
             p,
             {
                 "n": n,

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
+from besides import beside, within
 from histories import CALENDAR, DAY_NS, KEYS, NULL, PLANTED, START_NS, recorded
 
 from oee.advice.catalogue import rules, significant
@@ -31,7 +32,11 @@ class Center:
     """Weekly nights over machines, all of whose tests are judged together. A night keeps what was looked at."""
 
     def __init__(self, plans):
-        self.pasts = {name: recorded(replace(plan, weeks=WEEKS), seed) for name, (plan, seed) in plans.items()}
+        self.pasts, self.wholes = {}, {}
+        for name, (plan, seed) in plans.items():
+            self.pasts[name] = recorded(replace(plan, weeks=WEEKS), seed)
+            whole = machine_window(name, CALENDAR, *self.pasts[name], START_NS, START_NS + WEEKS * WEEK_NS)
+            self.wholes[name] = replace(whole, beside=beside(replace(plan, weeks=WEEKS), whole, seed))
         self.records = {name: [] for name in plans}
         self.opened, self.watched, self.p = {}, {}, []
         self.untrusted = {name for name in plans if name.startswith("hole")}
@@ -41,7 +46,9 @@ class Center:
     def _window(self, name, end_ns, weeks):
         facts, stops = self.pasts[name]
         start_ns = max(START_NS, end_ns - weeks * WEEK_NS)
-        return machine_window(name, CALENDAR, facts, stops, start_ns, end_ns)
+        made = machine_window(name, CALENDAR, facts, stops, start_ns, end_ns)
+        whole = self.wholes[name]
+        return replace(made, beside=within(whole, whole.beside, made)) if weeks == FIRST else made
 
     def _night(self, week):
         end_ns, seen = START_NS + week * WEEK_NS, {}

@@ -1,0 +1,96 @@
+"""What is planted is there, as large as it says, and changes nothing else."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from simulator import demo
+from simulator.behaviour.machine import SimulatedMachine
+from simulator.behaviour.segments import Kind
+from simulator.factory import Causes, Factory
+from simulator.timetable import Timetable, shift_start
+
+NOW = datetime(2026, 3, 30, 3, tzinfo=UTC)
+DAY_NS = 86_400 * 10**9
+DAYS = 20
+
+
+def machine(name, **causes):
+    plain = demo.factory(NOW, history_days=DAYS, seed=3)
+    spec = next(item for item in plain.machines if item.id == name)
+    factory = plain.model_copy(update={"machines": (spec.model_copy(update={"causes": Causes(**causes)}),)})
+    made = SimulatedMachine(factory, factory.machines[0], Timetable(factory))
+    made.advance(factory.start_ns + DAYS * DAY_NS)
+    return made
+
+
+def lengths_s(made, cause):
+    return np.array(
+        [(item.end_ns - item.start_ns) / 1e9 for item in made.past if item.cause == cause and item.kind != Kind.RUN]
+    )
+
+
+def handovers_s(made):
+    on = [item for item in made.past if item.kind == Kind.STOP and item.cause == "break"]
+    at_edge = [item for item in on if abs(item.start_ns - shift_start(made.timetable, item.end_ns)) < 300 * 10**9]
+    return np.array([(item.end_ns - item.start_ns) / 1e9 for item in at_edge])
+
+
+def test_nothing_is_planted_unless_it_is_written():
+    assert Causes() == Causes(late_s=0, reel_s=0, start_rejects=1, slower={}, changeover_tail=0)
+    with pytest.raises(ValidationError, match="causes"):
+        Factory.model_validate(demo.factory(NOW).model_dump() | {"causes": {}})
+
+
+def test_shifts_begin_later():
+    plain, late = handovers_s(machine("cnc-1")), handovers_s(machine("cnc-1", late_s=720))
+    assert len(late) > 20
+    assert np.median(late) - np.median(plain) == pytest.approx(720, rel=0.2)
+
+
+def test_a_reel_is_empty_after_the_same_running_time():
+    made = machine("cnc-2", reel_s=1500)
+    ran_s, at_s = 0.0, []
+    for before, after in pairwise(made.past):
+        if before.kind == Kind.RUN:
+            ran_s += (before.end_ns - before.start_ns) / 1e9
+            if before.cause == "minor" and after.kind == Kind.STOP:
+                at_s.append(ran_s)
+    gaps = np.subtract.outer(at_s, at_s)
+    near = ((gaps > 1440) & (gaps < 1560)).sum()
+    beside = ((gaps > 1620) & (gaps < 1740)).sum()
+    assert near > 2 * beside
+
+
+def test_more_rejects_in_the_first_half_hour_of_a_shift():
+    made = machine("press-1", start_rejects=4)
+    counts = {True: [0, 0], False: [0, 0]}
+    for item in made.past:
+        if item.kind == Kind.RUN and len(item.done_ns):
+            early = item.done_ns - shift_start(made.timetable, item.start_ns) < 1800 * 10**9
+            for is_early in (True, False):
+                counts[is_early][0] += int(item.rejects[early == is_early].sum())
+                counts[is_early][1] += int((early == is_early).sum())
+    shares = {key: hits / of for key, (hits, of) in counts.items()}
+    assert 2.2 < shares[True] / shares[False] < 4.5
+
+
+def test_a_shift_runs_more_slowly():
+    made = machine("inj-1", slower={"C": 0.12})
+    paces = {"C": [], "A": []}
+    for item in made.past:
+        shift = made.timetable.shift[made.timetable.at(item.start_ns)]
+        if item.kind == Kind.RUN and shift in paces and len(item.done_ns) > 20:
+            paces[shift].append(float(np.median(np.diff(item.done_ns))))
+    assert np.median(paces["C"]) / np.median(paces["A"]) == pytest.approx(1.12, abs=0.03)
+
+
+def test_some_changeovers_take_three_times_as_long():
+    plain, tailed = (
+        lengths_s(machine("press-1"), "changeover"),
+        lengths_s(machine("press-1", changeover_tail=0.3), "changeover"),
+    )
+    assert np.percentile(tailed, 90) / np.median(tailed) > 1.5 * np.percentile(plain, 90) / np.median(plain)
