@@ -109,7 +109,7 @@ class Budgets:
         return HeldBack(account.refused, account.refused_s)
 
     def refusals(self) -> dict[tuple[str, str], int]:
-        """By site and gateway how many messages were not taken since the start, without those of which all were."""
+        """By site and gateway how many messages were not taken since the start, of those of which some were not."""
         with self._lock:
             return {key: account.refused for key, account in sorted(self._accounts.items()) if account.refused}
 
