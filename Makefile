@@ -4,13 +4,14 @@
 # make check  lint and types only
 # make test-faults  the long rounds: kills, bad lines, refusing disks (a quarter of an hour)
 # make package  what is handed out: wheel, Debian packages, SHA256SUMS, in dist/
+# make test-package  the package in a fresh Debian: the guide, power cuts, removal (ten minutes; root and mmdebstrap)
 # make test-peers   foreign servers that take minutes to build (scripts/peer-*)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-faults test-peers quick check package clean
+.PHONY: demo test test-faults test-peers quick check package test-package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nhip demo
@@ -39,6 +40,9 @@ check: $(VENV)/.test
 
 package: $(VENV)/.test
 	scripts/package
+
+test-package: $(VENV)/.test
+	$(BIN)/pytest tests/deploy/test_package.py
 
 $(VENV)/.demo: pyproject.toml
 	scripts/install $(PYTHON) $(VENV) demo

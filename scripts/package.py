@@ -198,11 +198,17 @@ def _environment(target: Target, build: Build, wheels: Path, program: Path) -> N
     (program / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {target.python}.0\n", encoding="utf-8"
     )
-    interpreter = shutil.which(f"python{target.python}")
+    interpreter = _interpreter(target.python)
     if interpreter:  # else the machine that it is installed on compiles it
         where = f"/opt/nhip/{target.version(build.upstream, build.revision)}"
         compiled = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", program, "-p", where]
         _run(interpreter, *compiled, program / "lib", env={"PYTHONHASHSEED": "0"})
+
+
+def _interpreter(version: str) -> str | None:
+    """A Python of this version, "3.11" for example; None without one. Asked, since a version manager answers for absent ones."""
+    found = shutil.which(f"python{version}")
+    return found if found and subprocess.run([found, "-V"], capture_output=True, check=False).returncode == 0 else None
 
 
 def _unpack(wheel: Path, libraries: Path) -> None:
