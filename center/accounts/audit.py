@@ -123,8 +123,7 @@ def record_taken(connection: Connection, who: str, address: str, alert: AlertRec
         Actor(who, address),
         "alert.taken",
         about,
-        kind=alert.key.kind,
-        alert=alert.id,
+        alert=f"{alert.key.kind} {alert.id}",
     )
 
 
