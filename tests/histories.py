@@ -188,7 +188,7 @@ class _Work:
             else:
                 kind = "minor"
             fails = t + round(max(0.0, self.next_failure - self.operated_h) * 3600) * 10**9
-            reel = t + round(min(self.until_reel, 1e6) * 1e9)
+            reel = t + round(min(self.until_reel, 1e6)) * 10**9
             for at, name in ((reel, "reel"), (setup_at, "setup"), (fails, "failure"), (end, "end")):
                 if at is not None and at < stop:
                     stop, kind = max(at, t), name

@@ -53,7 +53,6 @@ def find(window: MachineWindow) -> list[Finding]:
     involved = [item.machine for item, times in zip(site, involved_in.sum(axis=1).tolist(), strict=True) if times]
     total_min = float(minutes.sum()) / window.weeks if window.weeks else 0.0
     limits = _poisson_limits(n)
-    own = float(minutes[[item.machine for item in site].index(window.machine)].sum()) / max(window.weeks, 1e-9)
     return [
         Finding(
             KEY,
@@ -70,7 +69,7 @@ def find(window: MachineWindow) -> list[Finding]:
                 "of_machines": len(site),
                 "site_min": total_min,
             },
-            realisable(*(own * limit / n for limit in limits)) if n else realisable(0, 0),
+            realisable(*(total_min * limit / n for limit in limits)) if n else realisable(0, 0),
             frozenset({"unplanned_stop", "minor_stop", "breakdown"}),
             evidence(
                 window,

@@ -22,8 +22,12 @@ WEEKS = 20
 FIRST = 8
 NULLS = 24
 OF_EACH = 3
-STRONG = PLANTED | {"repeat_failure": replace(PLANTED["repeat_failure"], failures_per_h=1 / 50)}
-"""Repeats of rare and short failures cost less than half an hour a week, which is least worth saying."""
+STRONG = PLANTED | {
+    "repeat_failure": replace(PLANTED["repeat_failure"], failures_per_h=1 / 50),
+    "startup_reject": replace(PLANTED["startup_reject"], startup_rejects=6.0, reject_share=0.04),
+    "common_stop": replace(PLANTED["common_stop"], common_a_week=2.0),
+}
+"""What is rarer or smaller costs less than half an hour a week, which is least worth saying."""
 ALIKE = {"repeat_failure": {"wear_out"}, "wear_out": {"repeat_failure"}, "changeover_sequence": {"changeover_tail"}}
 """Rules that rightly see the cause of another: four families of set-up times are a long tail too."""
 
