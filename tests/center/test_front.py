@@ -25,8 +25,8 @@ WHOLE = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 @pytest.fixture(scope="module")
 def center(tmp_path_factory):
     made = Center(tmp_path_factory.mktemp("front"), LIMITS)
-    with made.stack:
-        yield made.up()
+    with made.stack, made.up().as_administrator():
+        yield made
 
 
 @pytest.fixture
@@ -186,7 +186,17 @@ def test_unfinished_handshakes_are_counted_and_closed(tmp_path):
         eventually(lambda: all(map(is_closed, links)))
         trusting = ssl.create_default_context(cafile=authority.file)
         with httpx.Client(verify=trusting, trust_env=False, timeout=PATIENCE_S) as client:
-            assert client.get(f"https://127.0.0.1:{made.port}/login").status_code == 200
+            at = f"https://127.0.0.1:{made.port}/login"
+            eventually(lambda: client.get(at).status_code == 200)
+            answer = client.get(at)
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            form = {"name": "hoa", "password": made.password}
+            cookies = client.post(at, data=form).headers.get_list("set-cookie")
+        assert {cookie.partition("=")[0] for cookie in cookies} == {"__Host-nhip_session", "__Host-nhip_browser"}
+        for cookie in cookies:
+            assert {"secure", "httponly", "samesite=lax", "path=/"} <= {
+                part.strip().lower() for part in cookie.split(";")
+            }
 
 
 _SHORT_OF_FILES = """
@@ -246,3 +256,20 @@ def test_short_of_files_it_waits_and_says_so_once():
         assert len(child.stderr.read().splitlines()) == 1
         for each in links:
             each.close()
+
+
+def test_every_answer_says_what_may_run_in_it(center):
+    """Plain pages run our own files only; live ones what NiceGUI needs; data nothing. Nobody frames any of them."""
+    with center.as_administrator() as client:
+        policies = {}
+        for path in ("/account", "/", "/api/v1/sites", "/metrics", "/console/fonts.css", "/nowhere", "/api/v1/docs"):
+            answer = client.get(path)
+            policies[path] = answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["referrer-policy"] == "same-origin"
+            assert "frame-ancestors 'none'" in policies[path]
+            assert "strict-transport-security" not in answer.headers  # reached without encryption
+    assert policies["/account"].endswith("script-src 'self'")
+    assert policies["/"].endswith("script-src 'self' 'unsafe-inline' 'unsafe-eval'")
+    assert policies["/api/v1/sites"].startswith("default-src 'none'")

@@ -78,6 +78,7 @@ class Center:
     def as_administrator(self):
         """A client that is logged in."""
         with httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S) as client:
+            eventually(lambda: client.get("/login").status_code == 200)  # before, the port says that it waits
             answer = client.post("/login", data={"name": "hoa", "password": self.password})
             assert answer.status_code == 303, answer.text
             yield client
