@@ -239,7 +239,7 @@ ARROWS = {
         mail
     """,
     "center/queries": """
-        compare    -> trend question
+        across/    -> losses trend waterfall question
         entries    -> trend question
         gateways   -> sites question
         delivery   -> question
@@ -276,7 +276,7 @@ ARROWS = {
         advice/      -> parameters access exports/ problems
         calls        -> parameters access problems
         targets      -> parameters access problems
-        numbers      -> parameters access responses problems
+        numbers      -> parameters responses problems
         upkeep/      -> access problems
         parameters   -> access responses
         quarantine   -> access problems
@@ -295,8 +295,8 @@ ARROWS = {
         pages         -> delivery/ fleet/ machine/ frame
         session/      -> document frame draw/
         delivery/     -> document frame draw/
+        fleet/        -> document frame draw/ windows
         document      -> frame draw/
-        fleet/        -> frame draw/ windows
         machine/      -> frame draw/ windows
         frame         -> draw/
         draw/

@@ -1,44 +1,45 @@
 """HTTP for aggregated numbers: trends, losses, stops, coverage, and comparisons of machines of several sites."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Response
 
-from center.api.access import Viewing
 from center.api.parameters import (
     V1,
     Bucket,
+    ComparedBy,
     ComparedFormula,
-    From,
     LossesQuestion,
     Order,
+    SeveralSites,
     SiteQuestion,
-    To,
+    TopLossesBy,
     TrendQuestion,
+    WantedLosses,
     WantedStops,
     WaterfallQuestion,
+    names,
 )
 from center.api.problems import PROBLEMS
 from center.api.responses import FILES, Presentation, Presenting, present
-from center.model.times import parse_time
-from center.queries.compare import ComparedAnswer, machines_of
-from center.queries.compare import compare as compare_machines
+from center.queries.across.compare import COMPARED, ComparedAnswer
+from center.queries.across.compare import compare as compare_machines
+from center.queries.across.top_losses import TopLossesAnswer
+from center.queries.across.top_losses import top_losses as top_losses_of
 from center.queries.losses import CoverageAnswer, LossesAnswer
 from center.queries.losses import coverage as coverage_of
 from center.queries.losses import losses as losses_of
 from center.queries.paging import MOST_ROWS
-from center.queries.question import Question, zone_of
+from center.queries.question import Question
 from center.queries.stops import StopsAnswer
 from center.queries.stops import stops as stops_of
 from center.queries.trend import TrendAnswer
 from center.queries.trend import trend as trend_of
 from center.queries.waterfall import WaterfallAnswer, waterfall_steps
 from center.runtime.state import CenterState
-
-_UTC: Final = ZoneInfo("UTC")
 
 
 def add_numbers(app: FastAPI, center: CenterState) -> None:
@@ -77,30 +78,29 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
 
     @get("compare", ComparedAnswer)
     def compare(
-        viewer: Viewing,
+        several: SeveralSites,
         presentation: Presenting,
-        site: Annotated[list[str], Query(description="Whole sites.")] = [],  # noqa: B006  # FastAPI copies it
-        machine: Annotated[list[str], Query(description="Single machines as site/machine.")] = [],  # noqa: B006
         bucket: Bucket = "all",
-        start: From = "",
-        end: To = "",
         formula: ComparedFormula = "",
         order: Order = "oee",
+        by: ComparedBy = COMPARED[0],
     ) -> Response:
-        """Machines of several sites side by side; without `site` and `machine`, all that the viewer may see."""
-        machines = machines_of(center, viewer, site, machine)
-        zones = {zone_of(center, viewer, name) for name in machines}
-        zone = zones.pop() if len(zones) == 1 else _UTC
-        question = Question(
-            viewer,
-            "",
-            start_ns=parse_time("from", start, zone) if start else None,
-            end_ns=parse_time("to", end, zone) if end else None,
-            bucket=bucket,
-            formula=formula,
-        ).settled(center.now_ns())
-        compute = partial(compare_machines, center, question, machines, zone, order)
-        return present(center, presentation, "compare", tuple(machines), (question.start_ns, question.end_ns), compute)
+        """Machines of several sites side by side, or lines, shifts, products, sites; without `site` and `machine`, all that the
+        viewer may see.
+        """
+        question = replace(several.question, bucket=bucket, formula=formula)
+        compute = partial(compare_machines, center, question, several.machines, several.zone, order, by)
+        return present(center, presentation, "compare", tuple(several.machines), several.window, compute)
+
+    @get("top-losses", TopLossesAnswer)
+    def top_losses(
+        several: SeveralSites, wanted: WantedLosses, presentation: Presenting, by: TopLossesBy = "state,reason"
+    ) -> Response:
+        """What was lost, the most first: `by` of site, line, machine, shift, product, state, reason; without `site` and
+        `machine`, of all that the viewer may see.
+        """
+        compute = partial(top_losses_of, center, several.question, several.machines, several.zone, names(by), wanted)
+        return present(center, presentation, "top-losses", tuple(several.machines), several.window, compute)
 
 
 def _getter(app: FastAPI) -> Callable[[str, Any], Callable[[Any], Any]]:

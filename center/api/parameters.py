@@ -4,14 +4,18 @@ Routes take a question as a dependency: `question: SiteQuestion`, or one of thos
 coroutines, which FastAPI runs without a thread: they only read memory.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query, Request
 
 from center.api.access import Viewing
 from center.api.responses import Paging, Presenting
 from center.model.times import parse_time
+from center.queries.across.compare import COMPARED, machines_of
+from center.queries.across.compare import Machines as SiteMachines
+from center.queries.across.top_losses import LossFilter
 from center.queries.question import BUCKETS, Question, zone_of
 from center.queries.stops import ORDERS, StopFilter
 from center.queries.values import MAX_ROWS as MAX_VALUES
@@ -45,6 +49,10 @@ Bucket = Annotated[
 _FORMULAS: Final[dict[str, Any]] = {"json_schema_extra": {"enum": ["", *FORMULAS]}}
 Formula = Annotated[str, Query(description="Formula set; the site's own without it.", **_FORMULAS)]
 ComparedFormula = Annotated[str, Query(description="Formula set for all machines; nakajima without it.", **_FORMULAS)]
+ComparedBy = Annotated[str, Query(description="What stands side by side.", json_schema_extra={"enum": [*COMPARED]})]
+TopLossesBy = Annotated[
+    str, Query(description="Columns to group by, separated by commas.", examples=["machine,reason"])
+]
 Order = Annotated[str, Query(description="KPI to sort by, the lowest first.", json_schema_extra={"enum": [*KPI_KEYS]})]
 
 
@@ -77,7 +85,7 @@ SiteQuestion = Annotated[Question, Depends(_site_question)]
 async def _trend_question(
     question: SiteQuestion, bucket: Bucket = "hour", by: TrendBy = "machine", formula: Formula = ""
 ) -> Question:
-    return replace(question, bucket=bucket, by=_words(by), formula=formula)
+    return replace(question, bucket=bucket, by=names(by), formula=formula)
 
 
 TrendQuestion = Annotated[Question, Depends(_trend_question)]
@@ -87,7 +95,7 @@ TrendQuestion = Annotated[Question, Depends(_trend_question)]
 async def _waterfall_question(
     question: SiteQuestion, bucket: Bucket = "all", by: By = "machine", formula: Formula = ""
 ) -> Question:
-    return replace(question, bucket=bucket, by=_words(by), formula=formula)
+    return replace(question, bucket=bucket, by=names(by), formula=formula)
 
 
 WaterfallQuestion = Annotated[Question, Depends(_waterfall_question)]
@@ -95,7 +103,7 @@ WaterfallQuestion = Annotated[Question, Depends(_waterfall_question)]
 
 
 async def _losses_question(question: SiteQuestion, by: By = "machine,state,reason", bucket: Bucket = "all") -> Question:
-    return replace(question, bucket=bucket, by=_words(by))
+    return replace(question, bucket=bucket, by=names(by))
 
 
 LossesQuestion = Annotated[Question, Depends(_losses_question)]
@@ -118,6 +126,58 @@ async def _stop_filter(
 
 WantedStops = Annotated[StopFilter, Depends(_stop_filter)]
 """Which stops, and in which order."""
+
+
+@dataclass(frozen=True)
+class AskedSites:
+    """Several sites over one window. question: with its window settled, of no site yet; machines: of each site, () for all;
+    zone: of the window's ends in answers.
+    """
+
+    question: Question
+    machines: SiteMachines
+    zone: ZoneInfo
+
+    @property
+    def window(self) -> tuple[int | None, int | None]:
+        """Both ends [ns UTC]."""
+        return self.question.start_ns, self.question.end_ns
+
+
+async def _several_sites(
+    request: Request,
+    viewer: Viewing,
+    _shown: Presenting,
+    site: Annotated[list[str], Query(description="Whole sites.")] = [],  # noqa: B006  # FastAPI copies it
+    machine: Annotated[list[str], Query(description="Single machines as site/machine.")] = [],  # noqa: B006
+    start: From = "",
+    end: To = "",
+) -> AskedSites:
+    center: CenterState = request.app.state.center
+    machines = machines_of(center, viewer, site, machine)
+    zones = {zone_of(center, viewer, name) for name in machines}
+    zone = zones.pop() if len(zones) == 1 else ZoneInfo("UTC")
+    window = [parse_time(name, text, zone) if text else None for name, text in (("from", start), ("to", end))]
+    question = Question(viewer, "", start_ns=window[0], end_ns=window[1]).settled(center.now_ns())
+    return AskedSites(question, machines, zone)
+
+
+SeveralSites = Annotated[AskedSites, Depends(_several_sites)]
+"""About machines of several sites in a window."""
+
+
+async def _loss_filter(
+    line: Annotated[list[str], Query(description="Keys of lines.")] = [],  # noqa: B006
+    state: Annotated[list[str], Query(description="States, or steps of the waterfall that are no stops.")] = [],  # noqa: B006
+    reason: Annotated[list[str], Query(description="Keys of reasons; an empty one means without a reason.")] = [],  # noqa: B006
+    product: Annotated[list[str], Query(description="Keys of products.")] = [],  # noqa: B006
+    shift: Annotated[list[str], Query(description="Names of shifts.")] = [],  # noqa: B006
+) -> LossFilter:
+    return LossFilter(tuple(line), tuple(state), tuple(reason), tuple(product), tuple(shift))
+
+
+WantedLosses = Annotated[LossFilter, Depends(_loss_filter)]
+"""Which losses."""
 
 
 async def _holes_question(
@@ -159,5 +219,6 @@ ValuesQuestion = Annotated[Question, Depends(_values_question)]
 """About process values of some machines' devices in a window."""
 
 
-def _words(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
+    """The names in a parameter that separates them by commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())

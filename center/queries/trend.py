@@ -121,7 +121,7 @@ def _of_lines(checked: CheckedQuestion) -> _Cells:
     def whole(cell: Cell, line: str) -> Cell:
         return cell._replace(line=line, start_ns=checked.start_ns if checked.bucket == "all" else cell.start_ns)
 
-    for line, part in _line_parts(checked):
+    for line, part in line_parts(checked):
         part_sums, part_planned, without_plan = _of_machines(part)
         for cell, row in part_sums.items():
             sums[whole(cell, line)] = sums.get(whole(cell, line), np.zeros(len(FACT_COLUMNS), np.int64)) + row
@@ -131,7 +131,7 @@ def _of_lines(checked: CheckedQuestion) -> _Cells:
     return sums, planned, unplanned
 
 
-def _line_parts(checked: CheckedQuestion) -> Iterator[tuple[str, CheckedQuestion]]:
+def line_parts(checked: CheckedQuestion) -> Iterator[tuple[str, CheckedQuestion]]:
     """The question cut where a machine moved, by line: each about the machines that the line had in that time, "" for those
     of no line, without `line` among its groups. The minute of a move is the new line's.
     """

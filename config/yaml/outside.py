@@ -24,6 +24,7 @@ TAKEN: Final = frozenset(
             "favicon.ico",
             "login",
             "logout",
+            "losses",
             "machine",
         ),
         *("metrics", "report", "targets", "_nicegui", "_nicegui_ws"),

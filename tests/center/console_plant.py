@@ -174,10 +174,20 @@ def tables(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Gene
             first = False
             minute += MINUTE_NS
     return (
-        make_table(Facts, list(facts), np.array(list(facts.values()))),
-        make_table(Losses, list(losses), np.array(list(losses.values()))),
+        make_table(Facts, list(facts), np.array(list(facts.values())), _numbers(facts)),
+        make_table(Losses, list(losses), np.array(list(losses.values())), _numbers(losses)),
         stops,
     )
+
+
+def _numbers(keys) -> np.ndarray:
+    """Each row's number within its machine and minute, which are the first two of its key."""
+    seen: dict[tuple, int] = {}
+    out = []
+    for key in keys:
+        out.append(seen.get(key[:2], 0))
+        seen[key[:2]] = out[-1] + 1
+    return np.array(out, np.int64)
 
 
 def _count(row: np.ndarray, count: int, bad: int, ideal_us: int, *, judged: bool) -> None:

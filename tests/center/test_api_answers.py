@@ -194,7 +194,7 @@ async def test_what_cannot_be_compared_is_said(client, question, status):
 
 async def test_more_rows_than_an_answer_holds_are_refused(client, monkeypatch):
     """Each site alone would be well within the bound."""
-    monkeypatch.setattr("center.queries.compare.MAX_CELLS", 5)
+    monkeypatch.setattr("center.queries.across.compare.MAX_CELLS", 5)
     answer = await client.get("/api/v1/compare", params={"bucket": "hour", **WINDOW})
     assert (answer.status_code, "longer bucket" in answer.json()["detail"]) == (422, True)
     assert (await client.get("/api/v1/compare", params=WINDOW)).status_code == 200

@@ -1,0 +1,1 @@
+"""Questions over several sites: comparisons, and the greatest losses."""
