@@ -250,7 +250,7 @@ ARROWS = {
         waterfall  -> trend question
         trend      -> targets question
         targets    -> question
-        values     -> question
+        values/    -> question
         paging
         question
     """,

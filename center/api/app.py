@@ -1,9 +1,9 @@
 """The HTTP API, version 1. Routes call `center.queries` in a worker thread and add nothing of their own."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
@@ -18,7 +18,7 @@ from center.api.responses import Paging, paged, paged_list
 from center.contract.store import StoreUnavailable
 from center.database.declarations import TooManyOpen
 from center.model.times import BadQuestion
-from center.queries import gateways, values
+from center.queries import gateways
 from center.queries import sites as queries
 from center.queries.delivery import DeliveryAnswer, HealthAnswer
 from center.queries.delivery import delivery as delivery_of
@@ -26,6 +26,9 @@ from center.queries.delivery import health as health_of
 from center.queries.quarantine import QuarantineAnswer
 from center.queries.quarantine import quarantine as quarantine_of
 from center.queries.question import UnknownSite
+from center.queries.values.curves import MOST_POINTS, CurvesAnswer, curves
+from center.queries.values.rows import ValuesAnswer
+from center.queries.values.rows import values as values_of
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.places import Places, TooManyQuestions
 from center.runtime.state import CenterState
@@ -101,9 +104,18 @@ def _add_sites(app: FastAPI, center: CenterState) -> None:
 
 def _add_values(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/values", responses=PROBLEMS)
-    def process_values(question: ValuesQuestion, tags: Tags) -> values.ValuesAnswer:
+    def process_values(question: ValuesQuestion, tags: Tags) -> ValuesAnswer:
         """Process values of marked tags, tag by tag."""
-        return values.values(center, question, tags)
+        return values_of(center, question, tags)
+
+    @app.get(f"{V1}/values/curves", responses=PROBLEMS)
+    def value_curves(
+        question: ValuesQuestion,
+        tags: Tags,
+        points: Annotated[int, Query(ge=1, le=MOST_POINTS, description="At most so many parts of the window.")] = 480,
+    ) -> CurvesAnswer:
+        """The lowest and highest value of each tag in every part of a window, and where it is not known."""
+        return curves(center, question, tags, points)
 
 
 def _add_gateways(app: FastAPI, center: CenterState) -> None:

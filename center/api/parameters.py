@@ -18,8 +18,8 @@ from center.queries.across.compare import Machines as SiteMachines
 from center.queries.across.top_losses import LossFilter
 from center.queries.question import BUCKETS, Question, zone_of
 from center.queries.stops import ORDERS, StopFilter
-from center.queries.values import MAX_ROWS as MAX_VALUES
-from center.queries.values import TagFilter
+from center.queries.values.rows import MAX_ROWS as MAX_VALUES
+from center.queries.values.rows import TagFilter
 from center.runtime.state import CenterState
 from oee.kpi.kpi import FORMULAS, KPI_KEYS
 

@@ -54,9 +54,11 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
     alerts = getattr(app.state, "alerts", None)
     open_alerts = alerts.open if alerts else None
     add_worklist_page(app, center, open_alerts, declares=declaring is not None)
+    from center.console.fleet.comparison_page import add_comparison_page  # noqa: PLC0415
     from center.console.fleet.losses_page import add_losses_page  # noqa: PLC0415
 
     add_losses_page(app, center)
+    add_comparison_page(app, center)
     decisions = getattr(app.state, "box_decisions", None)
     if decisions:
         from center.console.delivery.decision import add_decision_pages  # noqa: PLC0415

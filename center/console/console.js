@@ -98,7 +98,7 @@
   document.addEventListener("dragstart", (event) => event.target.closest?.("[data-zoom]") && event.preventDefault());
   const drop = (event, zooms) => {
     if (drag?.drawn) {
-      if (zooms) tell("zoom", across(event).join(" "), drag.area);
+      if (zooms) tell("zoom", [...across(event), drag.area.dataset.zoom].join(" "), drag.area);
       drag.drawn.remove();
       addEventListener("click", (click) => (click.stopPropagation(), click.preventDefault()), { capture: true, once: true });
       setTimeout(() => dispatchEvent(new Event("click")), 0); // where no click follows, none is swallowed later

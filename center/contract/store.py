@@ -6,7 +6,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from center.contract.streams import StreamKey
 from center.model.buckets import Bucket
@@ -136,6 +139,49 @@ class ValueQuery:
     gateway: str = ""
 
 
+@dataclass(frozen=True)
+class BinsQuery:
+    """Process values in `count` bins of `width_s` from `start_ns` (on a whole second) on; and each tag's last row within
+    `back_ns` before them. gateway: "" for all of the site.
+    """
+
+    site: str
+    tags: Sequence[str]
+    start_ns: int
+    width_s: int
+    count: int
+    back_ns: int
+    gateway: str = ""
+
+    @property
+    def end_ns(self) -> int:
+        """The end of the last bin."""
+        return self.start_ns + self.width_s * self.count * 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ValueBins:
+    """Bins that have rows, by tag and bin. tag: object[n]; bin: int64[n], -1 for the row before the first bin; low, high,
+    last: float64[n], lowest, highest and last number of the bin's rows, `last` NaN where the last row has none; lost: bool[n],
+    whether any row has no number: bad, a gap, or a text.
+    """
+
+    tag: NDArray[Any]
+    bin: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    last: NDArray[np.float64]
+    lost: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.bin)
+
+    def of(self, tag: str) -> "ValueBins":
+        """The bins of one tag."""
+        rows = self.tag == tag
+        return ValueBins(*(column[rows] for column in (self.tag, self.bin, self.low, self.high, self.last, self.lost)))
+
+
 class Store(Protocol):
     """A time-series store of facts, losses and stops.
 
@@ -251,6 +297,15 @@ class KeepsValues(Protocol):
 
     def forget_values(self, before_ns: int) -> None:
         """Deletes process values older than that. Raises `StoreUnavailable`."""
+        ...
+
+
+@runtime_checkable
+class BinsValues(Protocol):
+    """A store that finds the extremes of process values itself, so that a month of seconds is a thousand bins."""
+
+    def value_bins(self, query: BinsQuery) -> dict[str, ValueBins]:
+        """By gateway the bins that have rows. Raises `StoreUnavailable`."""
         ...
 
 

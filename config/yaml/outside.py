@@ -17,6 +17,7 @@ TAKEN: Final = frozenset(
             "advice",
             "alerts",
             "api",
+            "comparison",
             "console",
             "declare",
             "delivery",

@@ -21,9 +21,10 @@ from center.model.sites import Owner, SiteRow
 from center.runtime.state import CenterState, center_state
 from center.stores.duckdb.store import open_store
 from oee.model.calendars import cut, to_ns
-from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Facts, Losses, Stop, make_table
-from oee.model.states import CalendarClass, State
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop, make_table
+from oee.model.states import CalendarClass, Quality, State
 from wire.bodies import Clock, Live, LiveMachine, Status
+from wire.values import Values
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 EVIL = "<script>window.broken = 1</script><b>Máy</b>"
@@ -41,6 +42,11 @@ PRODUCTS = {
     "1": ({"vi": "Ốp nhựa A", "en": "Cover A"}, 1.2),
     "2": ({"vi": "Nắp chai 28 mm", "en": "Bottle cap 28 mm"}, 2.4),
     "3": ({"vi": "Giá đỡ thép", "en": "Steel bracket"}, 3.6),
+}
+VALUES = {
+    "press-plc.oil_temp": {"unit": "°C", "machines": ["press-2"]},
+    "press-plc.current": {"unit": "A", "machines": ["press-2"]},
+    "press-plc.recipe": {"machines": ["press-2"]},
 }
 # state, reason, who said so, mean length [s], how often it comes, at random
 TROUBLES = (
@@ -101,6 +107,7 @@ def site_body(site: str, since_ns: int) -> dict:
         },
         "reasons": {key: {"name": name, "state": state.word} for key, (name, state) in REASONS.items()},
         "calendars": {"": {"shifts": shifts}},
+        "values": VALUES if site == "van-long" else {},
     }
 
 
@@ -227,9 +234,46 @@ def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center
         for number, made in enumerate(item for item in MACHINES if item.site == site and not made_before):
             facts, losses, found = tables(made, calendar, start_ns, end_ns, rng)
             center.store.write([RowBatch(Origin(site, "main", f"{number:032x}"), 1, facts, losses, found)])
+        if site == "van-long" and not made_before:
+            center.store.write(
+                [RowBatch(Origin(site, "main", "v" * 32), 1, NO_FACTS, NO_LOSSES, (), _values(start_ns, end_ns, rng))]
+            )
         heard_ns = end_ns if site == silent else now_ns
         _speak(center, site, heard_ns, rng)
     return center
+
+
+def _values(start_ns: int, end_ns: int, rng: np.random.Generator) -> Values:
+    """An oil temperature each 20 s, with one spike of a second and an hour without it each day; a current, and a recipe."""
+    t_ns = np.arange(start_ns, end_ns, 20_000_000_000)
+    seconds = (t_ns - start_ns) / 1e9
+    temp = np.round(44 + 6 * np.sin(seconds / 9000) + rng.normal(0, 0.3, len(t_ns)), 1)
+    lost = (seconds % 86_400 >= 34_000) & (seconds % 86_400 < 37_600)
+    temp[(seconds % 86_400 >= 50_000) & (seconds % 86_400 < 50_020)] = 78.5
+    current = np.round(np.where(seconds % 5400 < 4200, 31 + rng.normal(0, 2, len(t_ns)), 4.0), 1)
+    parts = [
+        ("press-plc.current", t_ns, current, None, np.zeros(len(t_ns), np.uint8)),
+        ("press-plc.oil_temp", t_ns, np.where(lost, np.nan, temp), None, np.where(lost, Quality.GAP, Quality.GOOD)),
+        (
+            "press-plc.recipe",
+            t_ns[::4000],
+            np.full(len(t_ns[::4000]), np.nan),
+            "A7",
+            np.zeros(len(t_ns[::4000]), np.uint8),
+        ),
+    ]
+    columns = []
+    for tag, times, numbers, text, quality in parts:
+        columns.append(
+            (
+                np.full(len(times), tag, object),
+                times,
+                numbers,
+                np.full(len(times), text, object),
+                quality.astype(np.uint8),
+            )
+        )
+    return Values(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def _speak(center: CenterState, site: str, now_ns: int, rng: np.random.Generator) -> None:

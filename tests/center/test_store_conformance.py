@@ -21,7 +21,17 @@ from influx_plant import influx_settings
 from value_rows import gathered
 
 from center import stores
-from center.contract.store import BeginSpans, ForgetsMachines, Query, RolledUp, StopPage, StopQuery, ValueQuery
+from center.contract.store import (
+    BeginSpans,
+    BinsQuery,
+    BinsValues,
+    ForgetsMachines,
+    Query,
+    RolledUp,
+    StopPage,
+    StopQuery,
+    ValueQuery,
+)
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
 from oee.model.states import State
@@ -519,6 +529,53 @@ def test_process_values_come_back_as_they_were_and_once(store):
         MINUTE_NS,
         2 * MINUTE_NS,
     ]
+
+
+def test_bins_of_process_values_keep_extremes_gaps_and_what_held_before(store):
+    """As the slow truth over the rows: in random rows, with gaps, texts and doubtful values in any order within a bin."""
+    if not isinstance(store, BinsValues):
+        pytest.skip("an optional capability")
+    start, chance = ns("2026-03-02T08:00:00"), random.Random(4)
+    rows = [("plc.temp", start - 40 * MINUTE_NS, 11.5, 0), ("plc.strokes", start - MINUTE_NS, None, 3)]
+    for tag in ("plc.temp", "plc.strokes"):
+        times = sorted(chance.sample(range(0, 3600, 7), 160))
+        for second in times:
+            kind = chance.choice(["number"] * 6 + ["doubtful", "bad", "gap", "text"])
+            value = {"bad": None, "gap": None, "text": "A"}.get(kind, round(chance.uniform(-50, 50), 2))
+            quality = {"doubtful": 1, "bad": 2, "gap": 3}.get(kind, 0)
+            rows.append((tag, start + second * 10**9, value, quality))
+    store.write(_value_batch(sorted(rows)))
+    for width_s, count in ((60, 60), (97, 38), (3600, 1), (1, 3600)):
+        query = BinsQuery("van-long", ("plc.temp", "plc.strokes"), start, width_s, count, 25 * HOUR_NS)
+        found = store.value_bins(query)
+        assert list(found) == ["main"]
+        bins = found["main"]
+        mine = list(
+            zip(*(getattr(bins, name).tolist() for name in ("tag", "bin", "low", "high", "last", "lost")), strict=True)
+        )
+        assert [_with_none(row) for row in mine] == [_with_none(row) for row in _slow_bins(rows, query)]
+    assert store.value_bins(replace(query, site="other")) == {}
+    assert store.value_bins(replace(query, tags=())) == {}
+    assert store.value_bins(replace(query, gateway="second")) == {}
+
+
+def _with_none(row):
+    return tuple(None if item != item else item for item in row)  # noqa: PLR0124  # NaN
+
+
+def _slow_bins(rows, query):
+    out = []
+    for tag in sorted(query.tags):
+        binned = {}
+        for _, t_ns, value, _ in sorted(row for row in rows if row[0] == tag):
+            place = (t_ns - query.start_ns) // (query.width_s * 10**9)
+            number = value if isinstance(value, float) else math.nan
+            binned.setdefault(place if place >= 0 else -1, []).append(number)
+        for place, numbers in sorted(binned.items()):
+            known = [number for number in (numbers[-1:] if place < 0 else numbers) if not math.isnan(number)]
+            low, high = (min(known), max(known)) if known else (math.nan, math.nan)
+            out.append((tag, place, low, high, numbers[-1], any(map(math.isnan, numbers))))
+    return out
 
 
 @pytest.mark.parametrize("rolled_up", [False, True])

@@ -20,6 +20,7 @@ from center.queries.across.top_losses import GROUPS, NO_STOPS, LossFilter, top_l
 from center.queries.losses import losses
 from center.queries.question import Question
 from center.queries.waterfall import waterfall_steps
+from oee.kpi import kpi
 from oee.model.calendars import to_ns
 from words import hours, number, percent, say
 
@@ -152,3 +153,46 @@ def test_a_bar_leads_to_the_machines_and_they_to_their_stops(tabs, plant, lang):
     expect(page.locator(".picked .pill")).to_have_count(1)
     page.locator(".picked .pill").click()
     expect(page.locator(".picked .pill")).to_have_count(0)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("lang", "width"), [("vi", 390), ("en", 1400)])
+@pytest.mark.parametrize("by", ["machine", "line", "shift", "product", "site"])
+def test_the_comparison_has_the_api_s_numbers(tabs, plant, by, lang, width):
+    page = tabs(f"/comparison?span=yesterday&by={by}", lang, width)
+    words = dict(parse_qsl(urlsplit(page.locator(".file a").get_attribute("href")).query))
+    answer = plant.ask("compare", **{name: words[name] for name in ("from", "to", "by", "order")})
+    lost = plant.ask("top-losses", **{name: words[name] for name in ("from", "to")}, by=f"site,{by},state,reason")[
+        "rows"
+    ]
+    rows = page.locator(".compared tbody tr")
+    expect(rows).to_have_count(len(answer["rows"]))
+    for at, row in enumerate(answer["rows"]):
+        kpis, line = row["kpis"], rows.nth(at)
+        expect(line.locator(".c-oee > b")).to_have_text(percent(kpis["oee"], lang))
+        for factor in ("availability", "performance", "quality"):
+            expect(line.locator(f".c-{factor} b")).to_have_text(percent(kpis[factor], lang))
+        low, high, coverage = kpis["oee_low"], kpis["oee_high"], kpis["coverage"]
+        if (low is not None and high - low > 0.02) or (coverage is not None and coverage < 0.98):
+            expect(line.locator(".c-oee small")).to_contain_text(percent(coverage, lang))
+            expect(line.locator(".c-oee small")).to_contain_text(percent(high, lang))
+        mine = [item for item in lost if item["site"] == row["site"] and (by == "site" or item[by] == row[by])]
+        worst = next(item for item in mine if item["us"] > 0 and item["state"] != "planned_stop")
+        expect(line.locator(".c-worst small")).to_have_text(hours(worst["us"] / 1000, lang))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_a_comparison_of_groups_is_a_ratio_of_sums(center):
+    """A site's OEE from the sums of its machines, as the KPIs compute it, and what is no group is refused."""
+    transport = httpx.ASGITransport(create_app(center))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        window = {"from": "2026-03-04", "to": "2026-03-05T19:00:00+07:00", "site": "van-long"}
+        machines = (await client.get("/compare", params=window)).json()["rows"]
+        for by in ("site", "line", "shift"):
+            rows = (await client.get("/compare", params=window | {"by": by})).json()["rows"]
+            for name in ("running_ms", "pieces_total", "ideal_good_us"):
+                assert sum(row["sums"][name] for row in rows) == sum(row["sums"][name] for row in machines)
+            assert sum(row["scheduled_ms"] for row in rows) == sum(row["scheduled_ms"] for row in machines)
+            for row in rows:
+                assert row["kpis"]["oee"] == kpi.compute(row["sums"], scheduled_ms=row["scheduled_ms"]).values["oee"]
+        assert (await client.get("/compare", params=window | {"by": "beauty"})).status_code == 422

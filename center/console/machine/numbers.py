@@ -6,14 +6,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from center.console import windows
-from center.console.machine import timeline, waterfall
+from center.console.machine import timeline, value_charts, waterfall
 from center.console.machine.points import Axis, TrendPoint, trend_points
+from center.model.sites import sent_values
 from center.model.viewer import Viewer
 from center.queries.losses import losses
-from center.queries.question import CheckedQuestion, Question, check
+from center.queries.question import CheckedQuestion, Question, check, zone_of
 from center.queries.sites import site as site_detail
 from center.queries.stops import StopFilter, find_stops
 from center.queries.trend import sums_by_cell, trend
+from center.queries.values.curves import curves
+from center.queries.values.rows import TagFilter
 from center.queries.waterfall import waterfall_steps
 from center.runtime.state import CenterState
 from oee.kpi import kpi
@@ -106,6 +109,19 @@ def machine_stops(
     segments = center.ledger_cache.sites.segments(site, machine, *window)
     story = timeline.timeline_data(window, zone, segments, _hours(checked), stops)
     return MachineStops(checked, details, story, strips)
+
+
+def machine_values(
+    center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View
+) -> value_charts.ValuesShown | None:
+    """Process values of the same window; None where the machine's gateway sends none. Raises as the queries do."""
+    zone = zone_of(center, viewer, site)
+    chosen = _window(center, site, machine, zone, view)
+    window = (chosen.start_ns, chosen.end_ns)
+    if not any(machine in value.machines for value in sent_values(center.ledger_cache.sites, site).values()):
+        return None
+    answer = curves(center, Question(viewer, site, (machine,), *window), TagFilter())
+    return value_charts.ValuesShown({**answer}, window, zone)
 
 
 def _hours(checked: CheckedQuestion) -> Iterator[timeline.HourKnown]:

@@ -16,11 +16,18 @@ from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import declare_page, machine_page, named, report_page, targets_page
 from center.console.draw.pareto import pareto
-from center.console.machine import charts, tiles, timeline, trend_chart, waterfall
+from center.console.machine import charts, tiles, timeline, trend_chart, value_charts, waterfall
 from center.console.machine.controls import Controls
-from center.console.machine.numbers import MachineNumbers, MachineStops, machine_numbers, machine_stops
+from center.console.machine.numbers import (
+    MachineNumbers,
+    MachineStops,
+    machine_numbers,
+    machine_stops,
+    machine_values,
+)
 from center.console.machine.stop_filter import filter_of, filter_words
 from center.console.machine.stops_panel import StopsPanel
+from center.console.machine.value_charts import ValuesShown
 from center.model.times import iso
 from center.queries import sites as queries
 from center.queries.question import UnknownSite
@@ -46,6 +53,13 @@ class _Page:
     wanted: StopFilter = ALL_STOPS
     parts: dict[str, ui.html] = field(default_factory=dict)
     spans: Sequence[tuple[int, int]] = ()
+    window: tuple[int, int] = (0, 0)
+    story: MachineStops | None = None
+
+    @cached_property
+    def values_panel(self) -> ui.element:
+        """The box of process values, which is there for machines that send some."""
+        return _panel("console.values", self.lang, "block")
 
     @cached_property
     def controls(self) -> Controls:
@@ -134,13 +148,18 @@ async def _follow(page: _Page, event_name: str, event: events.GenericEventArgume
 
 
 async def _zoom(page: _Page, event: events.GenericEventArguments) -> None:
-    """Selects the buckets of the trend that somebody has drawn across: from and to, as parts of its width."""
+    """Selects what somebody has drawn across: from and to, as parts of the width, and of what: the trend's buckets, or time."""
+    *parts, axis = str(event.args).split(" ")
     try:
-        low, high = sorted(min(max(float(part), 0.0), 1.0) for part in str(event.args).split(" "))
+        low, high = sorted(min(max(float(part), 0.0), 1.0) for part in parts)
     except ValueError:
         return
-    count = len(page.spans)
-    if count:
+    count, (start_ns, end_ns) = len(page.spans), page.window
+    if axis == "time":
+        await page.controls.zoom_to(
+            (start_ns + int((end_ns - start_ns) * low), start_ns + int((end_ns - start_ns) * high))
+        )
+    elif count:
         first, last = min(int(low * count), count - 1), min(int(high * count), count - 1)
         await page.controls.zoom_to((page.spans[first][0], page.spans[last][1]))
 
@@ -200,6 +219,10 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
     with _panel("console.timeline", lang, "block"):
         _part(page, "timeline")
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
+    with page.values_panel:
+        _part(page, "values_band", "band-of-values")
+        _part(page, "values")
+    page.values_panel.set_visibility(visible=False)
     with ui.element("div").classes("halves whole"):
         with _panel("console.waterfall", lang, "", page, "waterfall"):
             _part(page, "waterfall")
@@ -282,6 +305,7 @@ async def _refresh(page: _Page) -> None:
     with frame.troubles(partial(page.put, "away"), page.lang):
         await _load(page, machine_numbers, page.lang, show=_put)
         await _load(page, machine_stops, page.lang, show=_put_stops)
+        await _load(page, machine_values, show=_put_values)
 
 
 async def _load(page: _Page, query: Callable[..., Any], *more: str, show: Callable[[_Page, Any], Any]) -> None:
@@ -299,8 +323,19 @@ async def _load(page: _Page, query: Callable[..., Any], *more: str, show: Callab
 async def _put_stops(page: _Page, found: MachineStops) -> None:
     drawn = await asyncio.to_thread(timeline.draw, found.story, found.strips, found.site["reasons"], page.lang)
     page.put("timeline", drawn)
+    page.story = found
     page.main.classes(remove="loading")
     await page.stops_panel.show(found)
+
+
+async def _put_values(page: _Page, shown: ValuesShown | None) -> None:
+    page.values_panel.set_visibility(shown is not None)
+    if shown is None:
+        return
+    page.put("values", await asyncio.to_thread(value_charts.draw, shown, page.lang))
+    if page.story is not None:
+        reasons = page.story.site["reasons"]
+        page.put("values_band", await asyncio.to_thread(value_charts.band, page.story.story, reasons, page.lang))
 
 
 def _put(page: _Page, numbers: MachineNumbers) -> None:
@@ -318,6 +353,7 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     page.put("minis", tiles.minis(numbers.total, lang))
     earlier = " – ".join(moment(time_labels.local(t_ns, numbers.zone), lang) for t_ns in numbers.earlier)
     page.put("trend", trend_chart.draw(numbers.points, page.view.over, earlier, lang, page.address))
+    page.window = numbers.window
     page.spans = [point.span for point in numbers.points]
     page.put("waterfall", waterfall.draw(numbers.steps, lang, page.address))
     page.put("six", waterfall.six(numbers.steps, lang, page.address))

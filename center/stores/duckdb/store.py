@@ -45,7 +45,7 @@ _MEMORY: Final = re.compile(r"\d+(\.\d+)? ?[KMG]i?B")
 
 
 class DuckStore:
-    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues`, `ForgetsMachines` and `Exportable`. Any thread may
+    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues`, `BinsValues`, `ForgetsMachines` and `Exportable`. Any thread may
     read; commits are serialised.
     """
 
@@ -63,6 +63,7 @@ class DuckStore:
         self.ledger = DuckLedger(self.file)
         self.hours = DuckHours(self.file, self._upkeep)
         self.forget_machine = partial(forget_machine, self.file)
+        self.value_bins = partial(process_values.read_bins, self.file)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """By the contract of `Store`."""

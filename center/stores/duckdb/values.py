@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from center.contract.store import Origin, RowBatch, ValueQuery
+from center.contract.store import BinsQuery, Origin, RowBatch, ValueBins, ValueQuery
+from center.stores.duckdb.file import DuckFile
 from center.stores.duckdb.insert import insert_new
 from center.stores.fact_tables.columns import repeat_origin
 from oee.model.facts import NO_FACTS, NO_LOSSES
@@ -77,6 +78,49 @@ def _values(result: dict[str, Any], rows: "np.ndarray[Any, Any]") -> Values:
         text[rows],
         np.asarray(result["quality"], np.uint8)[rows],
     )
+
+
+_BINS: Final = """
+WITH selected AS (
+  SELECT gateway, tag, t_ns, number FROM process_values
+  WHERE site = $site AND t_ns >= $back AND t_ns < $end AND list_contains($tags, tag)
+    AND ($gateway = '' OR gateway = $gateway)),
+before_window AS (SELECT gateway, tag, -1 AS bin, t_ns, number FROM selected WHERE t_ns < $start
+  QUALIFY row_number() OVER (PARTITION BY gateway, tag ORDER BY t_ns DESC) = 1),
+inside AS (SELECT gateway, tag, (t_ns - $start) // $width AS bin, t_ns, number FROM selected WHERE t_ns >= $start)
+SELECT gateway, tag, bin::BIGINT AS bin, min(number) AS low, max(number) AS high, arg_max_null(number, t_ns) AS last,
+  bool_or(number IS NULL) AS lost
+FROM (SELECT * FROM before_window UNION ALL SELECT * FROM inside) GROUP BY gateway, tag, bin ORDER BY gateway, tag, bin
+"""
+
+
+def read_bins(file: DuckFile, query: BinsQuery) -> dict[str, ValueBins]:
+    """By the contract of `BinsValues`."""
+    parameters = {
+        "site": query.site,
+        "gateway": query.gateway,
+        "tags": list(query.tags),
+        "back": query.start_ns - query.back_ns,
+        "start": query.start_ns,
+        "end": query.end_ns,
+        "width": query.width_s * 1_000_000_000,
+    }
+    with file.reading() as cursor:
+        result = cursor.execute(_BINS, parameters).fetchnumpy()
+    gateway = np.asarray(result["gateway"], object)
+    columns = {name: np.ma.filled(np.ma.asarray(result[name], np.float64), np.nan) for name in ("low", "high", "last")}
+    return {
+        name: ValueBins(
+            np.asarray(result["tag"], object)[rows],
+            np.asarray(result["bin"], np.int64)[rows],
+            columns["low"][rows],
+            columns["high"][rows],
+            columns["last"][rows],
+            np.asarray(result["lost"], np.bool_)[rows],
+        )
+        for name in sorted(set(gateway.tolist()))
+        for rows in [gateway == name]
+    }
 
 
 def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:

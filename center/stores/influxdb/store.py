@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from center.contract.store import Query, RowBatch, StopPage, StopQuery, StoreRefused, StoreUnavailable, ValueQuery
@@ -27,6 +28,7 @@ from center.stores.influxdb.server import AccessDenied, InfluxServer
 from center.stores.influxdb.settings import S_NS, read_settings
 from center.stores.influxdb.setup import prepare
 from center.stores.influxdb.stops import read_stops
+from center.stores.influxdb.value_bins import read_bins
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Losses
 from wire.values import Values
 
@@ -34,7 +36,7 @@ _FAR_NS: Final = 2**62
 
 
 class InfluxStore:
-    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `ForgetsMachines` and `Exportable`. Any
+    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `BinsValues`, `ForgetsMachines` and `Exportable`. Any
     thread may read; writes are serialised.
     """
 
@@ -49,6 +51,7 @@ class InfluxStore:
         self.retention_ns = kept_ns
         self.database = database
         self.marks = InfluxMarks(database)
+        self.value_bins = partial(read_bins, database)
         self.hours = HourSums(database, cache, kept_ns, now_ns)
         self.aside = self.hours.aside
 

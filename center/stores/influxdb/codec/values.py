@@ -5,12 +5,13 @@ A row keeps its own time, so the same row written again replaces itself.
 """
 # ruff: noqa: S608  # every text from outside goes through `literal` or `name`
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from center.contract.store import Origin, RowBatch, ValueQuery
+from center.contract.store import BinsQuery, Origin, RowBatch, ValueBins, ValueQuery
 from center.stores.influxdb.codec.answers import Answer, series
 from center.stores.influxdb.codec.escape import field_text, literal, name, tags, unpack
 from oee.model.facts import NO_FACTS, NO_LOSSES
@@ -18,6 +19,7 @@ from oee.model.states import Quality
 from wire.values import Values
 
 MEASUREMENT: Final = "values"
+S_NS: Final = 1_000_000_000
 _FIELDS: Final = ", ".join(map(name, ("v", "s", "q", "gateway", "tag")))
 _ONE: Final = ", ".join(map(name, ("v", "s", "q")))
 
@@ -51,11 +53,59 @@ def inside(source: str, query: ValueQuery) -> str:
     return f"SELECT {_FIELDS} FROM {source} WHERE {where} ORDER BY time LIMIT {query.limit}"
 
 
-def before(source: str, query: ValueQuery) -> str:
+def before(source: str, query: ValueQuery | BinsQuery) -> str:
     """Each tag's last row before the window."""
     where = _where(query, query.start_ns - query.back_ns, query.start_ns)
     group = f"{name('gateway')}, {name('tag')}"
     return f"SELECT {_ONE} FROM {source} WHERE {where} GROUP BY {group} ORDER BY time DESC LIMIT 1"
+
+
+_BINNED: Final = (
+    f"min({name('v')}), max({name('v')}), last({name('v')}), count({name('v')}), count({name('s')}), max({name('q')})"
+)
+
+
+def binned(source: str, query: BinsQuery) -> str:
+    """Of each tag and bin: lowest, highest, last and number of the numbers, number of texts, worst quality."""
+    where = _where(query, query.start_ns, query.end_ns)
+    shift_s = query.start_ns // S_NS % query.width_s
+    group = f"{name('gateway')}, {name('tag')}, time({query.width_s}s, {shift_s}s)"
+    return f"SELECT {_BINNED} FROM {source} WHERE {where} GROUP BY {group} fill(none)"
+
+
+def last_of(source: str, query: BinsQuery, gateway: str, tag: str, place: int) -> str:
+    """The last row of a tag in a bin."""
+    low = query.start_ns + place * query.width_s * S_NS
+    one = replace(query, tags=(tag,), gateway=gateway)
+    where = _where(one, low, low + query.width_s * S_NS)
+    return f"SELECT {_ONE} FROM {source} WHERE {where} GROUP BY {name('gateway')}, {name('tag')} ORDER BY time DESC LIMIT 1"
+
+
+BinRow = list[Any]
+"""A bin as the server has it: lowest, highest, last number, whether a row has no number, whether another has one."""
+
+
+def bin_rows(answer: Answer, query: BinsQuery) -> dict[tuple[str, str, int], BinRow]:
+    """The answer to `binned`, by gateway, tag and bin."""
+    out: dict[tuple[str, str, int], BinRow] = {}
+    for _, labels, found in series(answer):
+        for t_ns, low, high, last, numbers, texts, worst in found:
+            place = (t_ns - query.start_ns) // (query.width_s * S_NS)
+            lost = bool(texts) or (worst or 0) >= Quality.BAD
+            out[unpack(labels["gateway"]), unpack(labels["tag"]), place] = [low, high, last, lost, bool(numbers)]
+    return out
+
+
+def bins_of(found: Mapping[tuple[str, str, int], BinRow]) -> dict[str, ValueBins]:
+    """By gateway the bins, by tag and place."""
+    out: dict[str, ValueBins] = {}
+    for gateway in sorted({key[0] for key in found}):
+        keys = sorted(key for key in found if key[0] == gateway)
+        low, high, last = (np.array([found[key][column] for key in keys], np.float64) for column in range(3))
+        lost = np.array([found[key][3] for key in keys], np.bool_)
+        places = np.array([key[2] for key in keys], np.int64)
+        out[gateway] = ValueBins(_objects([key[1] for key in keys]), places, low, high, last, lost)
+    return out
 
 
 def rows(source: str, site: str, low: int, high: int) -> str:
@@ -72,7 +122,7 @@ def value_batches(site: str, answer: Answer) -> list[RowBatch]:
     ]
 
 
-def _where(query: ValueQuery, low: int, high: int) -> str:
+def _where(query: ValueQuery | BinsQuery, low: int, high: int) -> str:
     either = " OR ".join(f"{name('tag')} = {literal(tag)}" for tag in query.tags)
     own = f" AND {name('gateway')} = {literal(query.gateway)}" if query.gateway else ""
     return f"{name('site')} = {literal(query.site)} AND ({either}){own} AND time >= {low} AND time < {high}"

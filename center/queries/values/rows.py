@@ -66,7 +66,7 @@ def values(center: CenterState, question: Question, tag_filter: TagFilter) -> Va
     low = max(high - _DEFAULT_NS, 0) if question.start_ns is None else question.start_ns
     if low >= high:
         raise BadQuestion("from is not before to")
-    tags = _tags(center, question, tag_filter)
+    tags = wanted_tags(center, question, tag_filter)
     rows_by_gateway: dict[str, Values] = {}
     if isinstance(center.store, KeepsValues):
         rows_by_gateway = center.store.values(
@@ -85,7 +85,8 @@ def values(center: CenterState, question: Question, tag_filter: TagFilter) -> Va
     return {**ends, "series": series, "truncated": truncated}
 
 
-def _tags(center: CenterState, question: Question, tag_filter: TagFilter) -> list[str]:
+def wanted_tags(center: CenterState, question: Question, tag_filter: TagFilter) -> list[str]:
+    """The tags that are asked for. Raises `UnknownSite` or `BadQuestion`."""
     wanted = {
         tag
         for (gateway, tag), value in sent_values(center.ledger_cache.sites, question.site).items()

@@ -1,0 +1,1 @@
+"""Process values: rows of tags, and curves of many rows."""
