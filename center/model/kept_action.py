@@ -5,7 +5,7 @@ from typing import Final
 
 from oee.advice.gain.action import ActionRecord
 
-MOST_FILE_BYTES: Final = 5_000_000
+MOST_FILE_BYTES: Final = 8_000_000
 MOST_FILES: Final = 12
 MOST_SITE_BYTES: Final = 500_000_000
 """Of all files of a site's actions."""

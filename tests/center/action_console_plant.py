@@ -43,6 +43,13 @@ def made(folder):
     app = create_app(center)
     add_findings(app, center, engine, lambda *_: None)
     add_actions(app, center, engine, lambda *_: None)
+
+    @app.post("/api/v1/test/judge")  # before the console, which answers every path that is left
+    def judge(to: int) -> dict[str, bool]:
+        """Moves the clock, and lets a night pass."""
+        clock[0] = to
+        return {"done": run_actions(center, engine, lambda *_: True)}
+
     mount(app, center)
     for week in (8, 10, WEEKS):
         run_night(center, engine, START_NS + week * WEEK_NS, lambda *_: True)
@@ -66,14 +73,7 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     asked = parser.parse_args()
-    app, center, engine, clock = made(asked.dir)
-
-    @app.post("/api/v1/test/judge")
-    def judge(to: int) -> dict[str, bool]:
-        """Moves the clock, and lets a night pass."""
-        clock[0] = to
-        return {"done": run_actions(center, engine, lambda *_: True)}
-
+    app, *_ = made(asked.dir)
     listener = socket.create_server(("127.0.0.1", asked.port))
     (asked.dir / "url.part").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
     (asked.dir / "url.part").rename(asked.dir / "url")

@@ -1,15 +1,22 @@
 """Centers of several sites whose every text names its site, and requests drawn from the API's own description."""
 
+from datetime import date
+from hashlib import sha256
+from unittest.mock import patch
+
 from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
 from hypothesis import strategies as st
 
 from center.contract.ledger import Changes
+from center.database.actions import comment, new_action, prepare_actions
 from center.database.findings import advance
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.planning.planner import plan_messages
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.advice.finding import Finding, FindingEvidence, Gain
+from oee.advice.gain.action import ActionRecord, ActionTerms
+from oee.advice.gain.plan import Days, GainPlan
 from oee.advice.life import FindingRecord
 from oee.model.facts import Stop
 from oee.model.states import State
@@ -28,6 +35,8 @@ WORDS = {
     "bucket": ("hour", "shift", "day", "all"),
     "formula": ("", "nakajima", "iso22400"),
     "finding": ("0123456789abcdef",),
+    "action": ("0123456789abcdef",),
+    "file": ("0123456789abcdef",),
     "gateway": (*(f"{site}-gate" for site in SITES), "main"),
 }
 
@@ -64,6 +73,18 @@ def found_at(engine, site):
     item = Finding("long_repair", 2, "press", ("machine",), True, None, figures, Gain(20.0, 90.0), losses, proof)
     record = FindingRecord(item, "open", T, T, T, Gain(20.0, 90.0), Gain(20.0, 90.0))
     advance(engine, T, site, "press", lambda _: [record])
+
+
+def acted_at(engine, site):
+    """An action on that machine, drafted and commented."""
+    month = [Days(date(2026, k, 1), date(2026, k, 28)) for k in (1, 2, 3)]
+    plan = GainPlan(site, ("press",), "oee", "", month[0], Days(date(2026, 2, 1), date(2026, 2, 2)), month[2])
+    record = ActionRecord(ActionTerms(f"{site}-checklist", f"{site}-lan"), plan)
+    prepare_actions(engine)
+    number = sha256(site.encode()).hexdigest()[:16]  # the same wherever the site stands
+    with patch("center.database.actions.secrets.token_hex", lambda _: number):
+        item = new_action(engine, site, record, f"{site}-minh", T, lambda *_: None)
+    comment(engine, item, f"{site}-said", f"{site}-mai", T, lambda *_: None)
 
 
 def machines(site):

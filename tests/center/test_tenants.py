@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 from pyarrow import parquet
-from tenants import SITES, Asker, fields_away, found_at, make, operations, said_at
+from tenants import SITES, Asker, acted_at, fields_away, found_at, make, operations, said_at
 
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
@@ -55,6 +55,7 @@ class Plant:
         for site in sites:
             store_notices(notices, site, f"{site}-gate", said_at(site))
             found_at(findings, site)
+            acted_at(findings, site)
         self.app = application(
             self.center, self.ingest, declaring, accounts, identify=_named, notices=notices, findings=findings
         )
@@ -120,7 +121,7 @@ def test_those_who_see_something_are_told(plants):
     """The property would hold of an API that answers nothing."""
     plant, name = plants[frozenset(SITES)], f"{SETS.index(frozenset({'hoa-binh'}))}-1"
     window = [("from", "2026-03-02"), ("to", "2026-03-03"), ("site", "hoa-binh")]
-    for path in ("trend", "losses", "stops", "coverage", "delivery", "quarantine", "findings"):
+    for path in ("trend", "losses", "stops", "coverage", "delivery", "quarantine", "findings", "actions"):
         assert asyncio.run(plant.ask("GET", f"/api/v1/{path}", name, window, None)).json()["rows"], path
     sites = asyncio.run(plant.ask("GET", "/api/v1/sites", name, [], None)).json()
     assert [site["id"] for site in sites] == ["hoa-binh"]

@@ -118,6 +118,39 @@ engine = open_declarations(sys.argv[1])
 add(engine, "s", "g", Declaration("d1", 1, "m", 5, 9, "reason", "die-jam", "Lan"))
 engine.dispose()
 """
+FINDINGS = """
+import sys
+from center.database.findings import advance, open_findings
+from oee.advice.finding import Finding, FindingEvidence, Gain
+from oee.advice.life import FindingRecord
+engine = open_findings(sys.argv[1])
+proof = FindingEvidence(1, 2, (20500,), 3, {"lost_min": (1.5, 2.5)}, ("stop-1",))
+gain = Gain(20.0, 90.0)
+losses = frozenset({"unplanned_stop"})
+item = Finding("slow_start", 1, "m", ("shift_start",), True, 0.001, {"lost_min": 2.0}, gain, losses, proof)
+advance(engine, 7, "s", "m", lambda _: [FindingRecord(item, "open", 3, 4, 5, gain, gain)])
+engine.dispose()
+"""
+ACTIONS = """
+import sys
+from datetime import date
+from center.database.actions import add_file, comment, new_action, new_file, prepare_actions
+from center.database.findings import open_findings
+from oee.advice.gain.action import ActionRecord, ActionTerms, registered
+from oee.advice.gain.detectable import Detectable
+from oee.advice.gain.plan import Days, GainPlan
+engine = open_findings(sys.argv[1])
+prepare_actions(engine)
+days = [Days(date(2026, k, 1), date(2026, k, 28)) for k in (1, 2, 3)]
+plan = GainPlan("s", ("m",), "oee", "", *days, controls=("n",), expected_min=70.0)
+told = Detectable(0.02, 90.0, 0.6, 0.03, (24, 24), None, 48, 1)
+record = registered(ActionRecord(ActionTerms("Bôi trơn", "Lan", cost=5.0), plan), told, "minh", 5)
+item = new_action(engine, "s", record, "minh", 5, lambda *_: None)
+comment(engine, item, "đã đặt hàng", "mai", 6, lambda *_: None)
+file = new_file("a.pdf", "application/pdf", b"%PDF-", "mai", 7)
+add_file(engine, item, file, b"%PDF-", lambda *_: None, most=12, most_site_bytes=99)
+engine.dispose()
+"""
 FORMATS = {
     "outbox-1": ("d325d0d", OUTBOX),
     "outbox-2-declarations": ("37e0692", OUTBOX + DECLARED),
@@ -130,8 +163,10 @@ FORMATS = {
     "ledger-1": ("d64e173", LEDGER),
     "ledger-2-held": ("ec43914", LEDGER),
     "declarations-1": ("593377c", DECLARATIONS),
+    "findings-1": ("718d458", FINDINGS),
+    "actions-1": ("8a73745", ACTIONS),
 }
-SQL = ("ledger", "declarations")
+SQL = ("ledger", "declarations", "findings", "actions")
 """In SQLite and in PostgreSQL: `name.sql` and `name.postgresql.sql`."""
 
 

@@ -7,6 +7,8 @@ have lived between two of them.
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -23,12 +25,17 @@ from center.accounts.schema import open_accounts
 from center.contract.ledger import Changes
 from center.contract.store import Query
 from center.contract.streams import StreamKey
+from center.database import actions, findings
 from center.database import declarations as at_center
+from center.database.findings import open_findings
 from center.database.notices import open_notices
 from center.database.sql import open_database
 from center.ledger.sql import SqlLedger
 from center.stores.duckdb.store import open_store
 from config import Misconfigured
+from oee.advice.gain import action
+from oee.advice.gain.action import ActionRecord, ActionTerms
+from oee.advice.gain.plan import Days, GainPlan, digest
 from oee.engine import step as engine
 from oee.model.declarations import Declaration
 from wire.marks import Marks
@@ -56,6 +63,7 @@ def restored(name, path):
 def test_all_formats_are_here():
     assert (len(formats("outbox")), len(formats("store")), len(formats("accounts"))) == (3, 3, 2)
     assert (len(formats("ledger")), len(formats("declarations"))) == (2 * len(KINDS), len(KINDS))
+    assert (len(formats("findings")), len(formats("actions"))) == (len(KINDS), len(KINDS))
 
 
 @pytest.mark.parametrize("name", formats("outbox"))
@@ -182,12 +190,57 @@ def test_declarations_are_continued(tmp_path, name, server):
     database.dispose()
 
 
+@pytest.mark.parametrize(("name", "server"), databases("findings"))
+def test_findings_are_continued(tmp_path, name, server):
+    """A finding that an older program confirmed may have an action now."""
+    database = open_findings(url_of(name, server, tmp_path))
+    actions.prepare_actions(database)
+    (found,) = findings.kept_findings(database, ["s"])
+    assert (found.record.stage, found.record.action, found.record.told.high_min) == ("open", "", 90.0)
+    plan = GainPlan("s", ("m",), "edge", "shift_start", *(Days(date(2026, k, 1), date(2026, k, 28)) for k in (1, 2, 3)))
+    record = ActionRecord(ActionTerms("Bôi trơn", "Lan"), plan, finding=found.id)
+    item = actions.new_action(database, "s", record, "minh", 8, lambda *_: None)
+    after = findings.kept_finding(database, found.id)
+    assert (after.record.stage, after.record.action) == ("in_action", item.id)
+    database.dispose()
+
+
+@pytest.mark.parametrize(("name", "server"), databases("actions"))
+def test_actions_are_continued(tmp_path, name, server):
+    """What was frozen keeps its digest."""
+    database = open_findings(url_of(name, server, tmp_path))
+    actions.prepare_actions(database)
+    (item,) = actions.kept_actions(database, ["s"])
+    assert (item.record.stage, item.record.terms.cost, item.record.told.enough) == ("registered", 5.0, None)
+    assert item.record.registered[0].digest == digest(item.record.plan)
+    assert [note.text for note in actions.notes_of(database, item.id)] == ["", "đã đặt hàng", "a.pdf"]
+    (file,) = actions.files_of(database, item.id)
+    assert actions.file_of(database, item.id, file.id)[1] == b"%PDF-"
+    give_up = partial(action.given_up, note="x")
+    done = actions.change_action(database, item.id, give_up, "given_up", "x", "minh", 9, lambda *_: None)
+    assert actions.kept_action(database, item.id) == done
+    database.dispose()
+
+
+def _open_actions(url):
+    database = open_findings(url)
+    actions.prepare_actions(database)
+
+
 OPENERS = {
+    "actions": _open_actions,
+    "findings": open_findings,
     "declarations": at_center.open_declarations,
     "ledger": lambda url: SqlLedger(open_database(url)),
     "notices": open_notices,
 }
-CHANGED = {"declarations": "declarations.why", "ledger": "ledger_streams.covers", "notices": "notices.about"}
+CHANGED = {
+    "actions": "action_notes.who",
+    "findings": "findings.rule",
+    "declarations": "declarations.why",
+    "ledger": "ledger_streams.covers",
+    "notices": "notices.about",
+}
 
 
 @pytest.mark.parametrize("server", KINDS)

@@ -1,6 +1,7 @@
 """HTTP for actions: which there are, what they brought, and the steps of one."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,18 @@ _State = Annotated[str, Query(description="Only those in this state.", json_sche
 _Format = Annotated[Literal["json", "csv", "parquet", "xlsx"], Query(description="json, or a file of all rows.")]
 
 
+_FILES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "JSON, or the file asked for by `format`.",
+        "content": {
+            "text/csv": {},
+            "application/vnd.apache.parquet": {},
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {},
+        },
+    }
+}
+
+
 class NoteRequest(BaseModel):
     """A text."""
 
@@ -36,7 +49,7 @@ def file_response(file: ActionFile, content: bytes) -> Response:
     plain = file.name.encode("ascii", "ignore").decode() or "file"
     shown = "inline" if file.media_type.startswith("image/") else "attachment"
     headers = {
-        "Content-Disposition": f'{shown}; filename="{plain}"',
+        "Content-Disposition": f"{shown}; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -61,7 +74,7 @@ def add_actions(app: FastAPI, center: CenterState, engine: Engine, record: Recor
     database.prepare_actions(engine)
     desk = app.state.actions = ActionsDesk(center, engine, record)
 
-    @app.get(f"{V1}/actions", responses=PROBLEMS, response_model=answers.ActionsAnswer)
+    @app.get(f"{V1}/actions", responses=PROBLEMS | _FILES, response_model=answers.ActionsAnswer)
     def listed(
         viewer: Viewing,
         site: AnySite = "",
@@ -142,7 +155,7 @@ def add_actions(app: FastAPI, center: CenterState, engine: Engine, record: Recor
     async def file(
         viewer: Writing, request: Request, action: str, name: Annotated[str, Query(max_length=200)] = "file"
     ) -> answers.FileAnswer:
-        """Files a picture (JPEG, PNG, WebP) or a PDF of 5 MB at most, 12 for each action."""
+        """Files a picture (JPEG, PNG, WebP) or a PDF of 8 MB at most, 12 for each action."""
         content = await body_within(request, MOST_FILE_BYTES)
         if content is None:
             raise RefusedStep("file_size")

@@ -32,8 +32,8 @@ from center.runtime.state import CenterState
 from oee.advice.gain.metrics import LOSS_STATES
 from words import say
 
-_MOST_UPLOAD: Final = MOST_FILE_BYTES + 20_000
-"""A form with a file of the largest size in it."""
+_MOST_UPLOAD: Final = 2 * MOST_FILE_BYTES
+"""Of a form: a file that is somewhat too large is refused with a page, and what is larger still before it is read."""
 
 
 class _ActionPages:

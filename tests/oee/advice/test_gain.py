@@ -10,6 +10,7 @@ import pytest
 from histories import CALENDAR, DAY_NS, NULL, START_NS, history
 from hypothesis import given
 from hypothesis import strategies as st
+from measured_days import FIRST, after_of, measured
 from test_statistics import (
     BUSY_AFTER,
     BUSY_BEFORE,
@@ -32,7 +33,6 @@ from oee.advice.gain.measured import (
     EPOCH,
     NO_EVENTS,
     DayRatios,
-    Measured,
     MeasuredEvents,
     MeasuredPair,
     measure,
@@ -47,8 +47,6 @@ from oee.advice.gain.written import action_of, plain_action
 from oee.advice.window import machine_window, part_of
 from oee.advice.written import NewerFormat
 
-FIRST = 20_500
-"""Business date of the first day before; the window after begins 60 days later."""
 PLAN = GainPlan(
     "van-long",
     ("m-1",),
@@ -59,33 +57,6 @@ PLAN = GainPlan(
     Days(date(2026, 3, 7), date(2026, 4, 4)),
 )
 TERMS = ActionTerms("Danh mục kiểm tra đầu ca", "Lan")
-
-
-def measured(num, den, *, first=FIRST, products=("A",), weeks=None, events=NO_EVENTS, hours=None, **more):
-    """One window from arrays of days, or of products and days."""
-    n, d = (np.atleast_2d(np.array(column, float)) for column in (num, den))
-    days = first + np.arange(n.shape[1])
-    flat = d.sum(axis=0)
-    return Measured(
-        days,
-        DayRatios(products, n, d),
-        DayRatios(products, n, d),
-        events,
-        flat / 60 if hours is None else np.full(len(days), hours / len(days)),
-        n.sum(axis=0),
-        n.sum(axis=0) / 0.98,
-        0.8 * flat,
-        0.05 * flat,
-        flat,
-        6.0 * n.sum(axis=0),
-        4,
-        len(days) / 6 if weeks is None else weeks,
-        **more,
-    )
-
-
-def after_of(num, den, **more):
-    return measured(num, den, first=FIRST + 60, **more)
 
 
 OWN = MeasuredPair(measured(GOOD_BEFORE, BUSY_BEFORE), after_of(GOOD_AFTER, BUSY_AFTER))
