@@ -127,7 +127,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--compress", default="xz", choices=("xz", "gzip", "none"), help="gzip builds ten times as fast"
     )
-    parser.add_argument("--lock", type=Path, help="pip's requirements with hashes")
+    parser.add_argument("--lock", type=Path, help="pip's requirements with hashes, for the package's whole closure")
     options = parser.parse_args()
     options.package = options.package or list(UNITS)
     options.debian = options.debian or list(PYTHONS)
@@ -166,9 +166,10 @@ def _package(target: Target, build: Build, folder: Path, out: Path) -> Path:
 
 
 def _download(target: Target, build: Build, wheels: Path) -> None:
+    """Fills the folder with the wheels of Nhịp and of all that it needs: what the lock says and nothing else, where there is one."""
     asked = [f"{build.wheel}[{EXTRAS[target.package]}]"]
     if build.lock is not None:
-        asked += ["--constraint", str(build.lock)]
+        asked = ["--no-deps", "--require-hashes", "--requirement", str(build.lock)]
     _run(
         sys.executable,
         "-m",
@@ -181,6 +182,8 @@ def _download(target: Target, build: Build, wheels: Path) -> None:
         *target.tags(),
         *asked,
     )
+    if build.lock is not None:
+        shutil.copy(build.wheel, wheels)
 
 
 def _environment(target: Target, build: Build, wheels: Path, program: Path) -> None:
