@@ -85,7 +85,7 @@ def test_a_segment_of_the_band_leads_to_its_stop_by_mouse_and_by_keys(tabs, plan
     expect(rows).to_have_count(1)
     expect(rows.first.locator(".at")).to_contain_text(begin)
     expect(rows.first).to_contain_text(say(f"state.{stops[begin]['state']}", "en"))
-    page.locator("svg.band").focus()
+    page.locator(".days svg.band").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("rect.at")).to_have_count(1)
     expect(page.locator("#tip.shown")).to_contain_text("·")

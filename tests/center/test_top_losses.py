@@ -109,6 +109,22 @@ async def test_the_api_answers_so_and_as_a_file(center):
             assert (await client.get("/top-losses", params=wrong)).status_code in (404, 422)
 
 
+async def test_a_comparison_of_groups_is_a_ratio_of_sums(center):
+    """A site's OEE from the sums of its machines, as the KPIs compute it, and what is no group is refused."""
+    transport = httpx.ASGITransport(create_app(center))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        window = {"from": "2026-03-04", "to": "2026-03-05T19:00:00+07:00", "site": "van-long"}
+        machines = (await client.get("/compare", params=window)).json()["rows"]
+        for by in ("site", "line", "shift"):
+            rows = (await client.get("/compare", params=window | {"by": by})).json()["rows"]
+            for name in ("running_ms", "pieces_total", "ideal_good_us"):
+                assert sum(row["sums"][name] for row in rows) == sum(row["sums"][name] for row in machines)
+            assert sum(row["scheduled_ms"] for row in rows) == sum(row["scheduled_ms"] for row in machines)
+            for row in rows:
+                assert row["kpis"]["oee"] == kpi.compute(row["sums"], scheduled_ms=row["scheduled_ms"]).values["oee"]
+        assert (await client.get("/compare", params=window | {"by": "beauty"})).status_code == 422
+
+
 # in a browser
 
 
@@ -180,19 +196,3 @@ def test_the_comparison_has_the_api_s_numbers(tabs, plant, by, lang, width):
         worst = next(item for item in mine if item["us"] > 0 and item["state"] != "planned_stop")
         expect(line.locator(".c-worst small")).to_have_text(hours(worst["us"] / 1000, lang))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-async def test_a_comparison_of_groups_is_a_ratio_of_sums(center):
-    """A site's OEE from the sums of its machines, as the KPIs compute it, and what is no group is refused."""
-    transport = httpx.ASGITransport(create_app(center))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
-        window = {"from": "2026-03-04", "to": "2026-03-05T19:00:00+07:00", "site": "van-long"}
-        machines = (await client.get("/compare", params=window)).json()["rows"]
-        for by in ("site", "line", "shift"):
-            rows = (await client.get("/compare", params=window | {"by": by})).json()["rows"]
-            for name in ("running_ms", "pieces_total", "ideal_good_us"):
-                assert sum(row["sums"][name] for row in rows) == sum(row["sums"][name] for row in machines)
-            assert sum(row["scheduled_ms"] for row in rows) == sum(row["scheduled_ms"] for row in machines)
-            for row in rows:
-                assert row["kpis"]["oee"] == kpi.compute(row["sums"], scheduled_ms=row["scheduled_ms"]).values["oee"]
-        assert (await client.get("/compare", params=window | {"by": "beauty"})).status_code == 422
