@@ -140,7 +140,7 @@ def _begin_spans(
     checked: CheckedQuestion, query: StopQuery, shifts: Sequence[str], *, scheduled: bool
 ) -> list[BeginSpans]:
     """Where a stop of the query's window begins in one of these shifts, and if it is asked for in scheduled time; outside of
-    all shifts is the shift "". Where no calendar is known, all time is scheduled and of no shift.
+    all shifts is the shift "-". Where no calendar is known, all time is scheduled and of no shift.
     """
     over_the_start = replace(query, end_ns=query.start_ns + 1, shortest_ns=0, order="machine", first=0, most=None)
     begun = [stop.start_ns for stop in checked.center.store.stops(over_the_start).stops]
