@@ -86,8 +86,7 @@ class Sender:
     def on_disk(self, stream: str, *, first: int | None = None, last: int | None = None) -> None:
         """Sets the first or last seq of this stream's envelopes on disk."""
         window = self.streams[stream]
-        window.first = window.first if first is None else first
-        window.last = window.last if last is None else last
+        window.holds(window.first if first is None else first, window.last if last is None else last)
 
     def connected(self, now_s: float) -> None:
         """A connection was established."""

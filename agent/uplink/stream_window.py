@@ -56,6 +56,12 @@ class StreamWindow:
         self._in_flight.clear()
         self._cursor = 0
 
+    def holds(self, first: int, last: int) -> None:
+        """first..last are on disk now. What was deleted while in flight is not sent again: it leaves its place to others."""
+        self.first, self.last = first, last
+        for seq in [seq for seq in self._in_flight if seq < first]:
+            del self._in_flight[seq]
+
     def due(self, now_s: float, most: int) -> list[int]:
         """The seqs to send now, at most `most`: overdue ones, then waiting ones. They count as sent."""
         due = sorted(seq for seq, flight in self._in_flight.items() if flight.again_s <= now_s)[:most]

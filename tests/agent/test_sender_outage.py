@@ -117,6 +117,22 @@ def test_what_was_sent_before_the_center_listened_is_sent_again_at_its_hello():
     assert world.sender.due(world.now_s + 1) == [], "a hello counts once"
 
 
+def test_what_was_deleted_in_flight_leaves_its_place_in_the_window():
+    """A full disk had the oldest deleted; what says so is sent at once, not when their receipts are overdue."""
+    world = World(SendLimits(window=4))
+    for _ in range(6):
+        world.commit()
+    world.sender.connected(0.0)
+    assert [key.seq for key in world.sender.due(2.0)] == [1, 2, 3, 4]
+    for seq in range(1, 5):
+        world.sender.accepted(EnvelopeKey(FACTS, seq), 2.0)
+    assert world.sender.due(3.0) == []
+    world.sender.on_disk(FACTS, first=4)
+    assert world.sender.next_s() <= 3.0
+    assert [key.seq for key in world.sender.due(3.0)] == [5, 6]
+    world.sender.accepted(EnvelopeKey(FACTS, 1), 3.0)  # the broker's late answer
+
+
 def test_held_kinds_wait_and_others_go_on():
     values = "e" * 16
     sender = Sender([OutboxStream(FACTS, "facts", 1, 2), OutboxStream(values, "values", 1, 2)], "g1")
