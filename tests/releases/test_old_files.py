@@ -155,7 +155,8 @@ def _numbers_alike(now, then):
     assert _known(_counted_alike(now), was) == was
 
 
-def _same(now, then):
+def _same(now, then, *, trail=0):
+    """trail: how many entries it has more, the latest."""
     _numbers_alike(now["numbers"], then["numbers"])
     now = _known(now, then)
     assert now["measured"]["live"] == then["measured"]["live"]
@@ -163,6 +164,8 @@ def _same(now, then):
     assert pieces == then["measured"]["dark"][0] > 0
     assert running_s == pytest.approx(then["measured"]["dark"][1], abs=1)  # when it learned the time, to a moment
     assert now["values"] == then["values"]
+    audit = now["others"]["audit"]
+    now["others"]["audit"] = audit | {"rows": audit["rows"][trail:], "count": audit["count"] - trail}
     kept = ("declarations", "quarantine", "users", "tokens", "audit")
     assert {name: now["others"][name] for name in kept} == {name: then["others"][name] for name in kept}
     assert all(row["conflicts"] == 0 and row["holes"] == [] for row in now["others"]["delivery"])
@@ -179,7 +182,7 @@ def test_a_stick_of_a_release_is_taken_once(release):
         move_to_this_boot(release.folder / "dark.outbox.held", written)
         plant.start_center()
         go_on(plant)
-        _same(found(plant, written["at_ns"]), release.continued)
+        _same(found(plant, written["at_ns"]), release.continued, trail=1)  # what was brought by hand
 
 
 def test_today_s_files_are_continued(tmp_path):
