@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from postgres_plant import KINDS, Postgres, database_url
 from sqlalchemy import select
 
+from center.contract import ledger as ledger_contract
 from center.contract.ledger import Changes, QuarantinedPayload, SharedLedger
 from center.contract.store import StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey, StreamRecord, merged
@@ -101,8 +102,7 @@ def test_all_or_nothing(opener):
 
 
 def test_the_quarantine_is_bounded_for_what_anybody_can_send(opener, monkeypatch):
-    for module in (_duckdb_books, books_sql):
-        monkeypatch.setattr(module, "KEEP_UNSETTLED", 3)
+    monkeypatch.setattr(ledger_contract, "KEEP_UNSETTLED", 3)
     books = opener()
     for number in range(10):
         books.commit(Changes(quarantine=[_quarantined(number, settled=False), _quarantined(number)] * 2))
