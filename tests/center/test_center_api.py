@@ -333,7 +333,7 @@ async def test_a_store_that_is_away_is_said(center):
 
 async def test_the_description_is_complete(client):
     description = await _get(client, "/openapi.json")
-    assert len(description["paths"]) == 16
+    assert len(description["paths"]) == 18
     for path, operations in description["paths"].items():
         operation = operations["get"]
         assert operation["description"], path
