@@ -115,7 +115,7 @@ def test_stops_are_those_of_the_api_and_turn_page_by_page(tabs, plant):
     rows = page.locator("table.stops tbody tr")
     expect(rows).to_have_count(12)
     expect(rows.first.locator(".at")).to_contain_text(stops[0]["start"][11:19])
-    page.get_by_label(say("console.earlier", "en")).click()
+    page.get_by_label(say("console.earlier", "en"), exact=True).click()
     expect(rows.first.locator(".at")).to_contain_text(stops[12]["start"][11:19])
     expect(page.locator(".pager")).to_contain_text(f"13–24 of {len(stops)}")
 
