@@ -178,7 +178,7 @@ def test_a_range_can_be_chosen_and_stays_in_the_address(tabs):
     page.get_by_role("button", name=say("bucket.week", "en")).click()
     page.wait_for_url("**/machine/van-long/press-2?span=30d&bucket=week")
     expect(page.get_by_role("button", name=say("bucket.hour", "en"))).to_be_disabled()
-    expect(page.locator(".days svg")).to_have_count(30)
+    expect(page.locator(".days svg.band")).to_have_count(30)
     page.reload()
     expect(page.locator(".seg .on", has_text=say("bucket.week", "en"))).to_be_visible()
 
