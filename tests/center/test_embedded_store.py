@@ -11,6 +11,7 @@ import pytest
 from center_plant import STREAM, batch, ns, running
 from servers import PATIENCE_S
 
+from center.contract import ledger as ledger_contract
 from center.contract.ledger import Changes, QuarantinedPayload
 from center.contract.store import Query, StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey, StreamRecord
@@ -210,7 +211,7 @@ def test_a_copy_of_the_file_is_a_backup(store, path, tmp_path):
 
 
 def test_the_quarantine_is_bounded_for_what_anybody_can_send(store, monkeypatch):
-    monkeypatch.setattr(_duckdb_books, "KEEP_UNSETTLED", 3)
+    monkeypatch.setattr(ledger_contract, "KEEP_UNSETTLED", 3)
 
     def entry(number, settled):
         return QuarantinedPayload(number, "nhip/v1/van-long/main/facts", "?", str(number).encode(), settled)

@@ -30,6 +30,7 @@ _STATES: Final = (State.MINOR_STOP, State.UNPLANNED_STOP, State.STARVED, State.B
 def find(window: MachineWindow) -> list[Finding]:
     """Stops of each reason, and without one those of each state, on the clock of pieces and on that of running time.
 
+    An interval as long as a stretch between breaks is none: what clusters at a shift's beginning comes back with the shift.
     Lags to the next `LAGS` stops are counted near a candidate interval and on both sides of it; z is how far the peak
     exceeds what the sides let expect. Thresholds only: z over all candidates and both clocks stays below 6 where stops
     come at random.
@@ -43,6 +44,7 @@ def find(window: MachineWindow) -> list[Finding]:
     groups = [("reason", reason, usable & (stops.reason == reason)) for reason in reasons]
     groups += [("state", state.word, usable & (stops.state == state) & (stops.reason == "")) for state in _STATES]
     clocks = _clocks(window, stops.start_ns, row)
+    longest = _of_a_stretch(window)
     found = []
     for kind, name, wanted in groups:
         rows = np.flatnonzero(wanted)
@@ -62,7 +64,7 @@ def find(window: MachineWindow) -> list[Finding]:
                 VERSION,
                 window.machine,
                 (kind, name),
-                z > LEAST_Z and excess >= LEAST_EXCESS and len(chosen) >= LEAST_STOPS,
+                z > LEAST_Z and excess >= LEAST_EXCESS and len(chosen) >= LEAST_STOPS and interval < longest[clock],
                 None,
                 {
                     "interval": interval,
@@ -95,6 +97,15 @@ def _away_from_edges(window: MachineWindow, at_ns: Int64, row: Int64) -> Bool:
     stretches = window.stretches
     out: Bool = (at_ns - stretches.start_ns[of] > edge_ns) & (stretches.end_ns[of] - at_ns > edge_ns)
     return out
+
+
+def _of_a_stretch(window: MachineWindow) -> dict[str, float]:
+    """Running minutes and pieces from the beginning of one stretch to that of the next, the median; 0.0 below two."""
+    begin_ns = window.stretches.start_ns
+    if len(begin_ns) < 2:
+        return {"minutes": 0.0, "pieces": 0.0}
+    clocks = _clocks(window, begin_ns, window.minute_of(begin_ns))
+    return {name: float(np.median(np.diff(passed))) for name, passed in clocks.items()}
 
 
 def _clocks(window: MachineWindow, at_ns: Int64, row: Int64) -> dict[str, Float64]:
