@@ -208,9 +208,9 @@ def test_any_days_can_be_chosen(tabs, plant):
     expect(page.locator("#kpi-pieces_total")).to_have_text(of_yesterday)
     page.wait_for_url(f"**?span=dates&bucket=hour&first={day:%Y-%m-%d}&last={day:%Y-%m-%d}")
     page.get_by_label(say("console.dates.last", "en")).fill(today(plant))
-    expect(page.locator(".days svg")).to_have_count(2)
+    expect(page.locator(".days svg.band")).to_have_count(2)
     page.reload()
-    expect(page.locator(".days svg")).to_have_count(2)
+    expect(page.locator(".days svg.band")).to_have_count(2)
     expect(page.get_by_label(say("console.dates.last", "en"))).to_have_value(today(plant))
 
 
@@ -245,7 +245,7 @@ def test_language_and_theme_are_kept(tabs):
         page = tabs("/", lang="", locale=locale)
         expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "vi"))
     page = tabs("/", lang="", locale="vi-VN")
-    page.get_by_role("button", name="English").click()
+    page.get_by_role("button", name="EN", exact=True).click()
     expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "en"))
     page.get_by_role("button", name=say("console.theme", "en")).click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
