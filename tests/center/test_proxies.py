@@ -207,16 +207,17 @@ def test_a_day_in_a_browser(shown, chromium, setup):
     page.wait_for_selector(".tile")
 
     kept = seen.cookies(f"{here.url}/")
+    host = "" if here.root else "__Host-"  # a cookie of the whole host where the center has all of it
     assert {name: item["path"] for name, item in kept.items()} == dict.fromkeys(
-        ("nhip_session", "nhip_lang"), here.root or "/"
+        (f"{host}nhip_session", f"{host}nhip_browser", "nhip_lang"), here.root or "/"
     )
-    held = kept["nhip_session"]
+    held = kept[f"{host}nhip_session"]
     assert (held["secure"], held["httpOnly"], held["sameSite"]) == (True, True, "Lax")
     page.click(".right .menu summary")
     page.get_by_role("button", name=say("account.logout", "en")).click()
     expect(page.locator("h1")).to_have_text(say("login.title", "en"))
     assert page.url == f"{here.url}/login"
-    assert list(seen.cookies(f"{here.url}/")) == ["nhip_lang"]
+    assert set(seen.cookies(f"{here.url}/")) == {f"{host}nhip_browser", "nhip_lang"}
     seen.context.close()
     assert (seen.failed, seen.elsewhere(f"{here.url}/")) == ([], [])
 
@@ -254,7 +255,9 @@ def test_every_address_is_one_of_the_center_s_from_outside(shown, setup):
         for address in sorted(found):
             path = urlsplit(address).path.removeprefix(here.root)
             if path.endswith(FILES) or path.startswith(("/api", "/delivery", "/machine", "/report", "/targets")):
-                assert client.get(here.origin + address).status_code == 200, address
+                # a day whose first shift has not begun has no report
+                wanted_status = (200, 422) if "/report" in path else (200,)
+                assert client.get(here.origin + address).status_code in wanted_status, address
         docs = client.get(f"{here.url}/api/v1/docs").text
         linked = addresses(docs)
         assert len(linked) >= 3
