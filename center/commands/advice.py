@@ -1,5 +1,6 @@
 """The commands `nhip advice` and `nhip actions`. What it runs is imported only when it is used."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,6 +14,9 @@ from cli.terminal import OnProgress, progress, show_json, show_table
 if TYPE_CHECKING:
     from center.commands.connect import RunningCenter, StoppedCenter
 
+Answer = dict[str, Any]
+Ask = Callable[["RunningCenter | StoppedCenter", str, OnProgress], Answer]
+
 
 @click.command()
 @click.argument("where", metavar="CENTER.yaml|URL")
@@ -25,24 +29,38 @@ def advice(where: str, site: str, as_json: bool, lang: str) -> None:
     A running center answers with what it found last night. One that does not run looks now, machine by machine; stopped in
     between, it goes on where it was.
     """
+    _answer(where, site, _asked, _show, as_json=as_json, lang=lang)
+
+
+def _answer(where: str, site: str, ask: Ask, show: Callable[[Answer, str], None], *, as_json: bool, lang: str) -> None:
     from words import say
 
     with progress(quiet=as_json) as report:
         try:
-            answer = with_center(where, lang, lambda center: _asked(center, site, report))
+            answer = with_center(where, lang, lambda center: ask(center, site, report))
         except LookupError:
             fail(say("advice_list.unknown_site", lang, site=site), FAILED)
     if as_json:
         show_json(answer)
     else:
-        _show(answer, lang)
+        show(answer, lang)
 
 
-def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgress) -> dict[str, Any]:
+def _on_each(report: OnProgress) -> Callable[[str, int, int], bool]:
+    """Reports each step of a job, and has it go on."""
+
+    def on_each(name: str, done: int, of: int) -> bool:
+        report(name, done, of)
+        return True
+
+    return on_each
+
+
+def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgress) -> Answer:
     from center.commands.connect import RunningCenter
 
     if isinstance(center, RunningCenter):
-        answer: dict[str, Any] = center.request(f"/findings?site={quote(site)}" if site else "/findings")
+        answer: Answer = center.request(f"/findings?site={quote(site)}" if site else "/findings")
         return answer
     from center.api.advice import finding_answers as answers
     from center.database import findings as database
@@ -54,19 +72,14 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
     try:
         sites = sites_of(state, EVERYTHING, site)
         night_ns = night_of(state.now_ns(), state.zone)
-
-        def on_machine(machine: str, done: int, total: int) -> bool:
-            report(machine, done, total)
-            return True
-
-        run_nights(state, engine, night_ns, on_machine, site)
+        run_nights(state, engine, night_ns, _on_each(report), site)
         kept, trusts = database.kept_findings(engine, sites), database.trusts(engine, sites)
         return dict(answers.findings(state, EVERYTHING, kept, trusts, night_ns))
     finally:
         engine.dispose()
 
 
-def _show(answer: dict[str, Any], lang: str) -> None:
+def _show(answer: Answer, lang: str) -> None:
     from words import say
     from words.findings import gain_text
 
@@ -104,24 +117,14 @@ def actions(where: str, site: str, as_json: bool, lang: str) -> None:
 
     A running center answers with what it has. One that does not run judges now what is due.
     """
-    from words import say
-
-    with progress(quiet=as_json) as report:
-        try:
-            answer = with_center(where, lang, lambda center: _asked_actions(center, site, report))
-        except LookupError:
-            fail(say("advice_list.unknown_site", lang, site=site), FAILED)
-    if as_json:
-        show_json(answer)
-    else:
-        _show_actions(answer, lang)
+    _answer(where, site, _asked_actions, _show_actions, as_json=as_json, lang=lang)
 
 
-def _asked_actions(center: "RunningCenter | StoppedCenter", site: str, report: OnProgress) -> dict[str, Any]:
+def _asked_actions(center: "RunningCenter | StoppedCenter", site: str, report: OnProgress) -> Answer:
     from center.commands.connect import RunningCenter
 
     if isinstance(center, RunningCenter):
-        answer: dict[str, Any] = center.request(f"/actions?site={quote(site)}" if site else "/actions")
+        answer: Answer = center.request(f"/actions?site={quote(site)}" if site else "/actions")
         return answer
     from center.api.advice import action_answers
     from center.database import actions as database
@@ -135,19 +138,14 @@ def _asked_actions(center: "RunningCenter | StoppedCenter", site: str, report: O
     try:
         database.prepare_actions(engine)
         sites = sites_of(state, EVERYTHING, site)
-
-        def on_action(number: str, done: int, of: int) -> bool:
-            report(number, done, of)
-            return True
-
-        run_actions(state, engine, on_action, site)
+        run_actions(state, engine, _on_each(report), site)
         kept = database.kept_actions(engine, sites)
         return dict(action_answers.actions(state, EVERYTHING, kept, total([item.record for item in kept])))
     finally:
         engine.dispose()
 
 
-def _show_actions(answer: dict[str, Any], lang: str) -> None:
+def _show_actions(answer: Answer, lang: str) -> None:
     from words import say
     from words.actions import range_text
     from words.catalogue import NOTHING

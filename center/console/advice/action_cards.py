@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from center.api.outside import outside
 from center.console.advice.action_picture import action_picture
+from center.console.advice.staged import staged
 from center.console.document import button, form
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join
@@ -57,18 +58,15 @@ def total(answer: Row, lang: str) -> Markup | None:
 
 def listed(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:
     """Actions by state. sites: names by id and language."""
-    parts = []
-    for state in _STATES:
-        chosen = [row for row in rows if row["state"] == state]
-        if not chosen:
-            continue
-        items = el("div", *(_item(row, sites, lang) for row in chosen), cls="found")
-        title = f"{say(f'action_state.{state}', lang)} · {number(len(chosen), lang)}"
-        if state in _FOLDED:
-            parts.append(el("details", el("summary", title), items, cls="fold"))
-        else:
-            parts.append(join(el("h2", title, cls="lately"), items))
-    return join(*parts) if parts else el("div", say("action_list.nothing", lang), cls="empty")
+    groups = (
+        (
+            say(f"action_state.{state}", lang),
+            [_item(row, sites, lang) for row in rows if row["state"] == state],
+            state in _FOLDED,
+        )
+        for state in _STATES
+    )
+    return staged(groups, say("action_list.nothing", lang), lang)
 
 
 def _item(row: Row, sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:

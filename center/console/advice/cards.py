@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from center.api.outside import outside
 from center.console.advice.pictures import picture
+from center.console.advice.staged import staged
 from center.console.document import button, form
 from center.console.draw import time_labels
 from center.console.draw.markup import el, join
@@ -25,18 +26,15 @@ _FOLDED: Final = ("in_action", "watch", "closed", "dismissed", "gone")
 
 def worklist(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:
     """Findings by stage. sites: names by id and language."""
-    parts = []
-    for stage in _STAGES:
-        chosen = [row for row in rows if row["stage"] == stage]
-        if not chosen:
-            continue
-        items = el("div", *(_item(row, sites, lang) for row in chosen), cls="found")
-        title = f"{say(f'advice_list.stage.{stage}', lang)} · {number(len(chosen), lang)}"
-        if stage in _FOLDED:
-            parts.append(el("details", el("summary", title), items, cls="fold"))
-        else:
-            parts.append(join(el("h2", title, cls="lately"), items))
-    return join(*parts) if parts else el("div", say("advice_list.nothing", lang), cls="empty")
+    groups = (
+        (
+            say(f"advice_list.stage.{stage}", lang),
+            [_item(row, sites, lang) for row in rows if row["stage"] == stage],
+            stage in _FOLDED,
+        )
+        for stage in _STAGES
+    )
+    return staged(groups, say("advice_list.nothing", lang), lang)
 
 
 def _item(row: Row, sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:

@@ -4,9 +4,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
@@ -15,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Writing
 from center.api.declarations import DeclarationRequest, declaration_answer, validate
-from center.console import frame
 from center.console.declare.asked import asked
+from center.console.declare.desk import DeclareDesk
 from center.console.declare.form import picks, recent_declarations
 from center.console.document import button, document, form, notice
 from center.console.draw import time_labels
@@ -28,9 +27,8 @@ from center.database import declarations
 from center.database.declarations import DeclarationRecord
 from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion, iso, parse_time
-from center.model.viewer import Viewer
 from center.queries import sites as queries
-from center.queries.question import Question, UnknownSite, check, zone_of
+from center.queries.question import Question, check
 from center.queries.stops import find_stops, stop_row
 from center.runtime.state import CenterState
 from oee.model.declarations import Declaration
@@ -47,40 +45,9 @@ _SPAN: Final = re.compile(r"\d{1,16}-\d{1,16}")
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """One request of a viewer about one machine."""
-
-    request: Request
-    center: CenterState
-    declaring: DeclarationSender
-    viewer: Viewer
-    site: str
-    machine: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.center)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The site's. Raises `UnknownSite`."""
-        return zone_of(self.center, self.viewer, self.site)
-
-    @property
-    def machine_row(self) -> Row:
-        """The machine as the API has it. Raises `UnknownSite`."""
-        rows = queries.machines(self.center, self.viewer, self.site)
-        found = next((row for row in rows if row["id"] == self.machine), None)
-        if found is None:
-            raise UnknownSite(f"site {self.site!r} has no machine {self.machine!r}")
-        return found
-
-    @property
-    def words(self) -> dict[str, str]:
-        """Window and filter, as the address has them."""
-        return {name: text for name, text in self.request.query_params.items() if name not in ("batch", "lang")}
+def _words(desk: DeclareDesk) -> dict[str, str]:
+    """Window and filter, as the address has them."""
+    return {name: text for name, text in desk.request.query_params.items() if name not in ("batch", "lang")}
 
 
 def add_many_pages(app: FastAPI, center: CenterState, declaring: DeclarationSender) -> None:
@@ -88,7 +55,7 @@ def add_many_pages(app: FastAPI, center: CenterState, declaring: DeclarationSend
 
     @app.get("/declare/{site}/{machine}/many", include_in_schema=False)
     def many_page(request: Request, viewer: Writing, site: str, machine: str) -> Response:
-        desk = _Desk(request, center, declaring, viewer, site, machine)
+        desk = DeclareDesk(request, center, declaring, viewer, site, machine)
         batch = request.query_params.get("batch", "")
         return _outcome_page(desk, batch) if _KEY.fullmatch(batch) else _question_page(desk)
 
@@ -96,11 +63,11 @@ def add_many_pages(app: FastAPI, center: CenterState, declaring: DeclarationSend
     async def declare_many(request: Request, viewer: Writing, site: str, machine: str) -> Response:
         sent = await request.form()
         fields = {name: [str(value) for value in sent.getlist(name)] for name in sent}
-        desk = _Desk(request, center, declaring, viewer, site, machine)
+        desk = DeclareDesk(request, center, declaring, viewer, site, machine)
         return await run_in_threadpool(_withdraw if "withdraw" in fields else _declare, desk, fields)
 
 
-def _declare(desk: _Desk, fields: Mapping[str, Sequence[str]]) -> Response:
+def _declare(desk: DeclareDesk, fields: Mapping[str, Sequence[str]]) -> Response:
     """Declares each chosen stop and leads to the page that shows what becomes of them. The ids follow from the form, so
     that sending it again declares nothing again.
     """
@@ -121,7 +88,7 @@ def _declare(desk: _Desk, fields: Mapping[str, Sequence[str]]) -> Response:
         made.setdefault(gateway, []).append(_with_id(item, key, f"{desk.machine} {start_ms}-{end_ms}"))
     for gateway, items in made.items():
         desk.declaring.declare_all(desk.site, gateway, items)
-    return RedirectResponse(declare_many_page(desk.site, desk.machine, **desk.words, batch=key), 303)
+    return RedirectResponse(declare_many_page(desk.site, desk.machine, **_words(desk), batch=key), 303)
 
 
 def _with_id(item: Declaration, key: str, what: str) -> Declaration:
@@ -129,7 +96,7 @@ def _with_id(item: Declaration, key: str, what: str) -> Declaration:
     return replace(item, id=key + hashlib.blake2b(what.encode(), digest_size=10).hexdigest())
 
 
-def _withdraw(desk: _Desk, fields: Mapping[str, Sequence[str]]) -> Response:
+def _withdraw(desk: DeclareDesk, fields: Mapping[str, Sequence[str]]) -> Response:
     """Takes all declarations of a form back that still count; again that is done once."""
     batch = "".join(fields["withdraw"][:1])
     desk.zone  # noqa: B018  # raises for a site that the viewer may not see
@@ -143,10 +110,10 @@ def _withdraw(desk: _Desk, fields: Mapping[str, Sequence[str]]) -> Response:
         made.setdefault(record.gateway, []).append(_with_id(item, batch, f"withdraws {row.id}"))
     for gateway, items in made.items():
         desk.declaring.declare_all(desk.site, gateway, items)
-    return RedirectResponse(declare_many_page(desk.site, desk.machine, **desk.words, batch=batch), 303)
+    return RedirectResponse(declare_many_page(desk.site, desk.machine, **_words(desk), batch=batch), 303)
 
 
-def _records(desk: _Desk, batch: str) -> list[DeclarationRecord]:
+def _records(desk: DeclareDesk, batch: str) -> list[DeclarationRecord]:
     return declarations.of_form(desk.declaring.engine, desk.site, desk.machine, batch)
 
 
@@ -156,7 +123,7 @@ def _counting(records: Sequence[DeclarationRecord]) -> list[DeclarationRecord]:
     return [item for item in records if item.row.value and item.state != "refused" and item.row.id not in replaced]
 
 
-def _question_page(desk: _Desk, message: str = "", status: int = 200) -> Response:
+def _question_page(desk: DeclareDesk, message: str = "", status: int = 200) -> Response:
     """The stops that the address's filter finds, with one question about those that are chosen."""
     lang, details = desk.lang, queries.site(desk.center, desk.viewer, desk.site)
     found, total = _found(desk)
@@ -166,7 +133,7 @@ def _question_page(desk: _Desk, message: str = "", status: int = 200) -> Respons
     else:
         every = say("console.many.all" if total <= MOST else "console.many.all_shown", lang, n=number(len(found), lang))
         content = form(
-            declare_many_page(desk.site, desk.machine, **desk.words),
+            declare_many_page(desk.site, desk.machine, **_words(desk)),
             el("input", type="hidden", name="key", value=declarations.new_id()[:12]),
             el(
                 "fieldset",
@@ -185,9 +152,9 @@ def _question_page(desk: _Desk, message: str = "", status: int = 200) -> Respons
     return _page(desk, notice(message, "bad"), el("p", note, cls="soft") if total > MOST else None, content, status)
 
 
-def _found(desk: _Desk) -> tuple[list[Row], int]:
+def _found(desk: DeclareDesk) -> tuple[list[Row], int]:
     """The stops as answers have them, those first that come first in the list, and how many there are."""
-    words, zone = desk.words, desk.zone
+    words, zone = _words(desk), desk.zone
     start_ns, end_ns = (parse_time(name, words[name], zone) if words.get(name) else None for name in ("from", "to"))
     wanted = filter_of(words)
     states = tuple(state for state in wanted.states or _EXPLAINED if state in _EXPLAINED)
@@ -219,7 +186,7 @@ def _choice(row: Row, details: Row, lang: str) -> Markup:
     )
 
 
-def _outcome_page(desk: _Desk, batch: str) -> Response:
+def _outcome_page(desk: DeclareDesk, batch: str) -> Response:
     """What became of each declaration of a form, and a button that takes back all that count."""
     lang, zone = desk.lang, desk.zone
     records = _records(desk, batch)
@@ -230,7 +197,7 @@ def _outcome_page(desk: _Desk, batch: str) -> Response:
         for state in ("sent", "done", "refused")
         if tally[state]
     )
-    here = declare_many_page(desk.site, desk.machine, **desk.words)
+    here = declare_many_page(desk.site, desk.machine, **_words(desk))
     counting = len(_counting(records))
     back = form(
         here,
@@ -248,10 +215,10 @@ def _outcome_page(desk: _Desk, batch: str) -> Response:
 
 
 def _page(
-    desk: _Desk, said: Markup | None, note: Child, content: Child, status: int = 200, refresh_s: int | None = None
+    desk: DeclareDesk, said: Markup | None, note: Child, content: Child, status: int = 200, refresh_s: int | None = None
 ) -> Response:
     lang, row = desk.lang, desk.machine_row
-    words = {name: text for name, text in desk.words.items() if name not in ("from", "to")}
+    words = {name: text for name, text in _words(desk).items() if name not in ("from", "to")}
     back = el("a", f"‹ {say('console.declare.back', lang)}", href=machine_page(desk.site, desk.machine, **words))
     title = say("console.many.machine", lang, machine=named(row["name"], lang, desk.machine))
     head = (el("nav", back, cls="crumbs"), el("div", el("h1", title), cls="admin-head"))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -15,8 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Writing
 from center.api.declarations import OPEN_ENDED, DeclarationAnswer, DeclarationRequest, declaration_answer, validate
-from center.console import frame
 from center.console.declare.asked import asked
+from center.console.declare.desk import DeclareDesk
 from center.console.declare.form import (
     FormContext,
     confirmation,
@@ -33,10 +33,9 @@ from center.console.draw.names import declare_page, machine_page, named
 from center.database import declarations
 from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.queries import sites as queries
 from center.queries.entries import doubt
-from center.queries.question import UnknownSite, zone_of
+from center.queries.question import UnknownSite
 from center.runtime.state import CenterState
 from oee.model.declarations import ENTRIES, Declaration
 from words import moment, say
@@ -53,38 +52,16 @@ def add_declare_pages(app: FastAPI, center: CenterState, declaring: DeclarationS
     @app.get("/declare/{site}/{machine}", include_in_schema=False)
     def declare_page_of(request: Request, viewer: Writing, site: str, machine: str) -> Response:
         window = (request.query_params.get("from", ""), request.query_params.get("to", ""))
-        return _page(_Desk(request, center, declaring, viewer, site, machine), window)
+        return _page(DeclareDesk(request, center, declaring, viewer, site, machine), window)
 
     @app.post("/declare/{site}/{machine}", include_in_schema=False)
     async def declare(request: Request, viewer: Writing, site: str, machine: str) -> Response:
         fields = {name: str(value) for name, value in (await request.form()).items()}
-        desk = _Desk(request, center, declaring, viewer, site, machine)
+        desk = DeclareDesk(request, center, declaring, viewer, site, machine)
         return await run_in_threadpool(_withdraw if "withdraw" in fields else _declare, desk, fields)
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """One request of a viewer about one machine."""
-
-    request: Request
-    center: CenterState
-    declaring: DeclarationSender
-    viewer: Viewer
-    site: str
-    machine: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.center)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The site's. Raises `UnknownSite`."""
-        return zone_of(self.center, self.viewer, self.site)
-
-
-def _declare(desk: _Desk, fields: dict[str, str]) -> Response:
+def _declare(desk: DeclareDesk, fields: dict[str, str]) -> Response:
     """Makes a declaration and leads to the page that shows what becomes of it: reloading that declares nothing again."""
     zone, (begin, end) = desk.zone, (_exact(fields, "from"), _exact(fields, "to"))
     mistake = _mistake(fields, begin, end)
@@ -114,7 +91,7 @@ def _declare(desk: _Desk, fields: dict[str, str]) -> Response:
     return _made(desk, gateway, replace(declaration, id=_key(fields) or declaration.id))
 
 
-def _withdraw(desk: _Desk, fields: dict[str, str]) -> Response:
+def _withdraw(desk: DeclareDesk, fields: dict[str, str]) -> Response:
     """Takes a declaration back: another one with an empty value replaces it."""
     rows = declarations.listed(desk.declaring.engine, [desk.site], desk.machine, _WITHDRAWABLE)
     record = next((item for item in rows if item.row.id == fields["withdraw"]), None)
@@ -128,7 +105,7 @@ def _withdraw(desk: _Desk, fields: dict[str, str]) -> Response:
     return _made(desk, record.gateway, item)
 
 
-def _made(desk: _Desk, gateway: str, item: Declaration) -> Response:
+def _made(desk: DeclareDesk, gateway: str, item: Declaration) -> Response:
     record = desk.declaring.declare(desk.site, gateway, item)
     answer = declaration_answer(desk.center, desk.viewer, record)
     presets = {"from": answer["start"], "to": answer["end"] or "", "sent": record.row.id}
@@ -193,7 +170,7 @@ def _in_field(text: str, zone: ZoneInfo) -> str:
 
 
 def _page(
-    desk: _Desk, window: tuple[str, str], message: str = "", status: int = 200, confirm: Markup | None = None
+    desk: DeclareDesk, window: tuple[str, str], message: str = "", status: int = 200, confirm: Markup | None = None
 ) -> HTMLResponse:
     center, viewer, lang, (site, machine) = desk.center, desk.viewer, desk.lang, (desk.site, desk.machine)
     details, zone = queries.site(center, viewer, site), desk.zone
@@ -229,7 +206,7 @@ def _page(
     return document(center, viewer, lang, title, *content, status=status, refresh_s=refresh_s)
 
 
-def _became(made: DeclarationAnswer, desk: _Desk, zone: ZoneInfo, details: Mapping[str, Any]) -> Markup:
+def _became(made: DeclarationAnswer, desk: DeclareDesk, zone: ZoneInfo, details: Mapping[str, Any]) -> Markup:
     """What was just declared, and what became of it; the page shows it anew until the gateway has answered."""
     gateway = next((item for item in details["gateways"] if item["id"] == made["gateway"]), None)
     silent = made["state"] == "sent" and gateway is not None and not gateway["online"]
