@@ -5,7 +5,6 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -13,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import paho.mqtt.client as paho
-from center_plant import STREAM, mosquitto, site_body
+from center_plant import STREAM, center_command, mosquitto, site_body
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from wire.bodies import facts_body
@@ -22,15 +21,6 @@ from wire.receipts import decode_receipt
 from wire.topics import topic
 
 ROOT = Path(__file__).resolve().parent.parent
-_PROCESS = """
-import asyncio, signal, sys
-from center.run import run
-async def main():
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await run(sys.argv[1], stop, sys.argv[2])
-asyncio.run(main())
-"""
 SHIFT = {"weekdays": list(range(7)), "breaks": []}
 SHIFTS = [SHIFT | {"name": name, "start_s": start * 3600, "end_s": (start + 8 if name != "C" else 30) * 3600}
           for name, start in (("A", 6), ("B", 14), ("C", 22))]  # fmt: skip
@@ -51,7 +41,7 @@ def center(folder, store, port=0, **more):
             "store": store,
         } | more
         file.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in keys.items()), encoding="utf-8")
-        process = subprocess.Popen([sys.executable, "-c", _PROCESS, str(file), str(ready)], cwd=ROOT)
+        process = subprocess.Popen(center_command(file, ready), cwd=ROOT)
         try:
             until = time.monotonic() + 120
             while not ready.exists():

@@ -1,6 +1,7 @@
 """What the center's tests are made of: rows, envelopes, site bodies, brokers and a gateway that speaks MQTT."""
 
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,6 +23,20 @@ from wire.topics import topic
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 STREAM = "00000000000000aa"
 MONDAY = 20_514  # 2026-03-02
+_PROCESS = """
+import asyncio, signal, sys
+from center.run import run
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await run(sys.argv[1], stop, sys.argv[2])
+asyncio.run(main())
+"""
+
+
+def center_command(config, ready):
+    """A center as a process of its own. ready: the file that it writes when it answers."""
+    return [sys.executable, "-c", _PROCESS, str(config), str(ready)]
 
 
 def ns(text, zone=ZONE):

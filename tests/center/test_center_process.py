@@ -4,12 +4,11 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
-from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running, site_body
+from center_plant import STREAM, Gateway, center_command, envelope, eventually, mosquitto, ns, running, site_body
 from servers import PATIENCE_S
 
 from oee.model.facts import MINUTE_NS
@@ -17,15 +16,6 @@ from wire.envelope import seal
 
 T = ns("2026-03-02T08:00:00")
 ROOT = Path(__file__).parents[2]
-_PROCESS = """
-import asyncio, signal, sys
-from center.run import run
-async def main():
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await run(sys.argv[1], stop, sys.argv[2])
-asyncio.run(main())
-"""
 
 
 class Process:
@@ -37,7 +27,7 @@ class Process:
 
     def start(self):
         self.ready.unlink(missing_ok=True)
-        command = [sys.executable, "-c", _PROCESS, str(self.config), str(self.ready)]
+        command = center_command(self.config, self.ready)
         self.child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
         eventually(lambda: self.ready.exists() or self.child.poll() is not None)
         assert self.child.poll() is None, self.child.stderr.read().decode()
@@ -109,7 +99,7 @@ def test_a_second_center_on_the_same_file_says_why_it_waits_and_takes_over(proce
     process.start()
     second = Process(process.config.parent, process.port)
     second.ready = process.ready.with_name("second.json")
-    command = [sys.executable, "-c", _PROCESS, str(process.config), str(second.ready)]
+    command = center_command(process.config, second.ready)
     second.child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
     try:
         assert b"in use by another center" in second.child.stderr.readline()

@@ -9,7 +9,6 @@ import json
 import signal
 import struct
 import subprocess
-import sys
 import threading
 import time
 import zlib
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from center_plant import STREAM, Gateway, envelope, facts, mosquitto, running, site_body
+from center_plant import STREAM, Gateway, center_command, envelope, facts, mosquitto, running, site_body
 from servers import PATIENCE_S, eventually
 
 from oee.model.facts import MINUTE_NS, NO_LOSSES
@@ -34,15 +33,6 @@ PAGES = (
     "/", "/delivery", "/work", "/metrics", "/api/v1/health", "/api/v1/sites", "/api/v1/gateways", "/api/v1/delivery",
     "/api/v1/quarantine",
 )  # fmt: skip
-_PROCESS = """
-import asyncio, signal, sys
-from center.run import run
-async def main():
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await run(sys.argv[1], stop, sys.argv[2])
-asyncio.run(main())
-"""
 
 
 class HonestGateway:
@@ -86,7 +76,7 @@ class Stage:
 
     def start(self):
         self._ready.unlink(missing_ok=True)
-        command = [sys.executable, "-c", _PROCESS, str(self._config), str(self._ready)]
+        command = center_command(self._config, self._ready)
         self.process = subprocess.Popen(command, cwd=ROOT)
         eventually(lambda: self._ready.exists() or self.process.poll() is not None)
         assert self.process.poll() is None

@@ -49,20 +49,20 @@ SELECT * FROM before_window UNION ALL SELECT * FROM inside ORDER BY gateway, tag
 """
 
 
+def _window(query: ValueQuery | BinsQuery) -> dict[str, Any]:
+    return {
+        "site": query.site,
+        "gateway": query.gateway,
+        "tags": list(query.tags),
+        "back": query.start_ns - query.back_ns,
+        "start": query.start_ns,
+        "end": query.end_ns,
+    }
+
+
 def read_values(cursor: DuckDBPyConnection, query: ValueQuery) -> dict[str, Values]:
     """By gateway the rows found."""
-    result = cursor.execute(
-        _READ,
-        {
-            "site": query.site,
-            "gateway": query.gateway,
-            "tags": list(query.tags),
-            "back": query.start_ns - query.back_ns,
-            "start": query.start_ns,
-            "end": query.end_ns,
-            "limit": query.limit,
-        },
-    ).fetchnumpy()
+    result = cursor.execute(_READ, {**_window(query), "limit": query.limit}).fetchnumpy()
     gateway = np.asarray(result["gateway"], object)
     return {name: _values(result, gateway == name) for name in sorted(set(gateway.tolist()))}
 
@@ -96,15 +96,7 @@ FROM (SELECT * FROM before_window UNION ALL SELECT * FROM inside) GROUP BY gatew
 
 def read_bins(file: DuckFile, query: BinsQuery) -> dict[str, ValueBins]:
     """By the contract of `BinsValues`."""
-    parameters = {
-        "site": query.site,
-        "gateway": query.gateway,
-        "tags": list(query.tags),
-        "back": query.start_ns - query.back_ns,
-        "start": query.start_ns,
-        "end": query.end_ns,
-        "width": query.width_s * 1_000_000_000,
-    }
+    parameters = {**_window(query), "width": query.width_s * 1_000_000_000}
     with file.reading() as cursor:
         result = cursor.execute(_BINS, parameters).fetchnumpy()
     gateway = np.asarray(result["gateway"], object)
