@@ -24,9 +24,9 @@ class Plant:
 
 
 @contextmanager
-def served(folder: Path, *options: str):
-    """The console of console_plant.py."""
-    script = Path(__file__).with_name("console_plant.py")
+def served_by(plant: str, folder: Path, *options: str):
+    """The address of the console that a script of this folder serves."""
+    script = Path(__file__).with_name(plant)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, str(script), *options, "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
@@ -34,10 +34,17 @@ def served(folder: Path, *options: str):
         try:
             eventually(lambda: (folder / "url").exists() or process.poll() is not None)
             assert process.poll() is None, (folder / "log").read_text()
-            yield Plant((folder / "url").read_text(), folder / "away")
+            yield (folder / "url").read_text()
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
+
+
+@contextmanager
+def served(folder: Path, *options: str):
+    """The console of console_plant.py."""
+    with served_by("console_plant.py", folder, *options) as url:
+        yield Plant(url, folder / "away")
     assert not (folder / ".nicegui").exists(), "the console writes no files of its own"
 
 

@@ -1,15 +1,11 @@
 """The pages of actions: escaped, complete for every metric and verdict, and from a finding to its verdict in a real browser."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from action_plant import PLAN, TERMS, at
-from browser import chromium as started_chromium
 from histories import ZONE
 from measured_days import after_of, measured
 from playwright.sync_api import expect
@@ -148,30 +144,15 @@ def test_costs_are_read_as_people_write_them(written, cost):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("action-console")
-    script = Path(__file__).with_name("action_console_plant.py")
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(script), "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
-        )
-        try:
-            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
-            assert process.poll() is None, (folder / "log").read_text()
-            yield (folder / "url").read_text()
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
+    from console_browser import served_by
 
-
-@pytest.fixture(scope="module")
-def browser():
-    with started_chromium() as found:
+    with served_by("action_console_plant.py", tmp_path_factory.mktemp("action-console")) as found:
         yield found
 
 
 @pytest.mark.browser
-def test_from_a_finding_to_a_registered_action_to_its_verdict(url, browser, tmp_path):
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
+def test_from_a_finding_to_a_registered_action_to_its_verdict(url, chromium, tmp_path):
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
     context.add_cookies([{"name": "nhip_lang", "value": "vi", "url": url}])
     page = context.new_page()
     complaints = []
@@ -222,11 +203,11 @@ def test_from_a_finding_to_a_registered_action_to_its_verdict(url, browser, tmp_
 
 
 @pytest.mark.browser
-def test_the_verified_one_is_shown_on_every_width(url, browser):
+def test_the_verified_one_is_shown_on_every_width(url, chromium):
     rows = httpx.get(f"{url}/api/v1/actions", timeout=PATIENCE_S).json()["rows"]
     shown = next(item["id"] for item in rows if item["verdict"] and item["verdict"]["result"] == "verified")
     for lang, width in (("vi", 390), ("en", 1400)):
-        context = browser.new_context(viewport={"width": width, "height": 900})
+        context = chromium.new_context(viewport={"width": width, "height": 900})
         context.add_cookies([{"name": "nhip_lang", "value": lang, "url": url}])
         page = context.new_page()
         for path in ("/actions", f"/actions/{shown}", f"/actions/{shown}/edit"):

@@ -1,19 +1,15 @@
 """The pages of advice: pictures from the evidence, names escaped, and a dismissal in a real browser."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
 from advice_plant import SITE, fill, opened
-from browser import chromium as started_chromium
 from histories import NULL, PLANTED, START_NS, ZONE, history
 from markupsafe import escape
 from playwright.sync_api import expect
-from servers import PATIENCE_S, eventually
+from servers import PATIENCE_S
 
 from center.api.advice.finding_answers import detail, finding
 from center.console.advice import cards
@@ -115,30 +111,18 @@ def test_a_finding_of_an_unknown_machine_has_a_page(center):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("advice-console")
-    script = Path(__file__).with_name("advice_console_plant.py")
-    command = [sys.executable, str(script), "--dir", str(folder), "--kinds", "early_end,slow_start"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        try:
-            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
-            assert process.poll() is None, (folder / "log").read_text()
-            yield (folder / "url").read_text()
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
+    from console_browser import served_by
 
-
-@pytest.fixture(scope="module")
-def browser():
-    with started_chromium() as found:
+    with served_by(
+        "advice_console_plant.py", tmp_path_factory.mktemp("advice-console"), "--kinds", "early_end,slow_start"
+    ) as found:
         yield found
 
 
 @pytest.mark.browser
-def test_a_finding_is_found_read_and_dismissed(url, browser):
+def test_a_finding_is_found_read_and_dismissed(url, chromium):
     for lang, width in (("vi", 390), ("en", 1400)):
-        context = browser.new_context(viewport={"width": width, "height": 900})
+        context = chromium.new_context(viewport={"width": width, "height": 900})
         context.add_cookies([{"name": "nhip_lang", "value": lang, "url": url}])
         page = context.new_page()
         complaints = []
@@ -157,7 +141,7 @@ def test_a_finding_is_found_read_and_dismissed(url, browser):
             assert wide <= 0
         assert complaints == []
         context.close()
-    page = browser.new_page()
+    page = chromium.new_page()
     page.goto(f"{url}/advice")
     page.locator(".finding.open").last.click()
     page.locator(".fold.add summary").click()
