@@ -37,11 +37,11 @@ class Plant:
         self.engine = self.accounts.engine
         self.app = self.whole()
 
-    def whole(self, notices=None, findings=None):
-        """An application with all its routes but the console's."""
+    def whole(self, **parts):
+        """An application with all its routes but the console's; parts: notices, findings and alerts, as `application` says."""
         ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)
         declaring = DeclarationSender(open_declarations(self.url), ingest.publish, self.center.now_ns)
-        return application(self.center, ingest, declaring, self.accounts, notices=notices, findings=findings)
+        return application(self.center, ingest, declaring, self.accounts, **parts)
 
     def add(self, name, role="factory", sites=(), password=PASSWORD):
         people.add_user(self.engine, self.now_ns, ROOT, name, role=role, sites=sites, password=password)

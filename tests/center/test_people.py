@@ -606,6 +606,9 @@ def test_the_key_of_an_older_center_counts_no_more(tmp_path):
     people.add_user(engine, 1, ROOT, "hoa", role="admin", password=PASSWORD)
     with writing(engine) as connection:  # as version 2 had it
         for line in (
+            "DROP TABLE recovery_codes",
+            "DROP TABLE second_factors",
+            "DROP TABLE audit_chain",
             "DROP TABLE login_guesses",
             "DROP TABLE failed_logins",
             "DROP TABLE sessions",

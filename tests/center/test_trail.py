@@ -30,13 +30,15 @@ from center.api.access import Administering
 from center.console import mount
 from center.database.findings import open_findings
 from center.database.notices import open_notices
-from center.run.application import application
+from center.outgoing.alerts.page import add_alert_page
+from config.alerts import AlertsModel
 from nicegui import app as pages
 
 folder = pathlib.Path(sys.argv[1])
 url = f"sqlite:///{folder}/a.sqlite"
 plant = Plant(folder, url)
-made = plant.whole(open_notices(url), open_findings(url))
+made = plant.whole(notices=open_notices(url), findings=open_findings(url), alerts=AlertsModel())
+add_alert_page(made, plant.center, made.state.alerts)
 mount(made, plant.center, plant.accounts)
 administering = Administering.__metadata__[0].dependency
 
