@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -423,7 +424,8 @@ TRY = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.floats(0, 100))
 @settings(max_examples=25)
 @given(st.lists(TRY, max_size=60))
 def test_nobody_waits_for_long_and_nobody_guesses_fast(tries):
-    engine, now_s, made = open_accounts("sqlite:///:memory:"), 1e6, {}
+    folder = tempfile.TemporaryDirectory()
+    engine, now_s, made = open_accounts(f"sqlite:///{folder.name}/a.sqlite"), 1e6, {}
     for account, address, pause_s in tries:
         now_s += pause_s
         wait = begin(engine, int(now_s * 1e9), Asker(address), account)
@@ -434,6 +436,7 @@ def test_nobody_waits_for_long_and_nobody_guesses_fast(tries):
         for first, later in zip(moments, moments[FREE_OF_AN_ACCOUNT:]):
             assert later - first >= 30
     engine.dispose()
+    folder.cleanup()
 
 
 def try_often(plant, asker, account="hoa"):
