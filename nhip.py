@@ -31,7 +31,8 @@ from cli.front import FrontDoor
 from cli.options import Duration, json_option, lang_option
 from tools.commands.devices import COMMANDS as DEVICES
 from tools.commands.doctor import COMMANDS as DOCTOR
-from tools.commands.site_file import COMMANDS as SITE_FILE  # each of these imports click only
+from tools.commands.site_file import COMMANDS as SITE_FILE
+from tools.commands.verify import COMMANDS as VERIFY  # each of these imports click only
 
 _path = click.Path(path_type=Path)
 
@@ -268,7 +269,7 @@ def demo(
 
 
 main.add_section("technician", (*DEVICES, *SITE_FILE))
-main.add_section("gateway", (agent, *DOCTOR, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
+main.add_section("gateway", (agent, *DOCTOR, *VERIFY, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
 main.add_section("recorded", (replay,))
 main.add_section(
     "center",

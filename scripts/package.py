@@ -1,8 +1,9 @@
-"""Builds from the last commit what is handed out: the wheel, `nhip-agent` and `nhip-center` for Debian, SHA256SUMS.
+"""Builds from the last commit what is handed out: the wheel, `nhip-agent` and `nhip-center` for Debian, SHA256SUMS
+and its signature.
 
 The same commit, lock of versions and interpreters give the same bytes: every time is the commit's (SOURCE_DATE_EPOCH), every
 file belongs to root, archives are sorted (dpkg-deb does that). Wheels are unpacked and never run, so that one machine
-builds for every processor. Design note 23 has the reasons.
+builds for every processor. Design note 26 has the reasons.
 """
 
 import argparse
@@ -22,11 +23,18 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from scripts.signing import NoKey, public_text, read_secret, sign  # noqa: E402
+from tools.verify.minisign import read_public_key  # noqa: E402
+
 PROGRAM: Final = Path("usr/lib/nhip/program")
 """Where a package has its environment; `slots` makes a slot of it in /opt/nhip."""
 PYTHONS: Final = {12: "3.11", 13: "3.13"}
 GLIBCS: Final = {12: 36, 13: 41}
 """Debian's Python and the minor number of its C library 2.x."""
+PUBLIC_KEY: Final = "packager.pub"
+"""In the environment: the version that runs judges the next one by it (`nhip verify`)."""
 PROCESSORS: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 UNITS: Final = {
     "nhip-agent": {"nhip-agent": "site.yaml"},
@@ -77,7 +85,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Build:
-    """What all targets share. source: the commit's files; lock: pip's requirements with hashes, None to let pip choose."""
+    """What all targets share. source: the commit's files; lock: pip's requirements with hashes, None to let pip choose;
+    public_key: as minisign writes it, "" without one.
+    """
 
     source: Path
     wheel: Path
@@ -86,12 +96,22 @@ class Build:
     revision: str
     compress: str
     lock: Path | None
+    public_key: str
 
 
 def main() -> int:
     """Exit status 0, or that of the tool that failed; its own words are on the error stream."""
     options = _options()
     os.umask(0o022)
+    try:
+        secret = read_secret(options.key) if options.key else None
+    except NoKey as error:
+        raise SystemExit(str(error)) from None
+    public = options.public_key.read_text(encoding="utf-8") if options.public_key else ""
+    if public:
+        read_public_key(public)
+    elif secret:
+        public = public_text(secret)
     commit_s = _said("git", "log", "-1", "--format=%ct", "HEAD")
     os.environ.setdefault("SOURCE_DATE_EPOCH", commit_s)
     targets = [
@@ -104,7 +124,7 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nhip-package-") as temporary:
         folder = Path(temporary)
-        build = _prepare(folder, out, options)
+        build = _prepare(folder, out, options, public)
         made = [build.wheel]
         for target in targets:
             made.append(
@@ -113,7 +133,11 @@ def main() -> int:
             print(f"{made[-1].stat().st_size / 1e6:7.1f} MB  {made[-1].name}", flush=True)
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(made))
     (out / "SHA256SUMS").write_text(sums, encoding="utf-8")
-    print(f"{out / 'SHA256SUMS'}")
+    (out / "SHA256SUMS.minisig").unlink(missing_ok=True)
+    print(out / "SHA256SUMS")
+    if secret:
+        comment = f"Nhip {build.upstream}-{build.revision}, {_commit_day()}, commit {_said('git', 'rev-parse', 'HEAD')}"
+        print(sign(out / "SHA256SUMS", secret, comment))
     return 0
 
 
@@ -128,6 +152,12 @@ def _options() -> argparse.Namespace:
         "--compress", default="xz", choices=("xz", "gzip", "none"), help="gzip builds ten times as fast"
     )
     parser.add_argument("--lock", type=Path, help="pip's requirements with hashes, for the package's whole closure")
+    parser.add_argument(
+        "--key", type=Path, help="secret key that signs SHA256SUMS; its public key goes into the packages"
+    )
+    parser.add_argument(
+        "--public-key", type=Path, help="another public key for the packages: signed elsewhere, or the next one"
+    )
     options = parser.parse_args()
     options.package = options.package or list(UNITS)
     options.debian = options.debian or list(PYTHONS)
@@ -135,7 +165,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _prepare(folder: Path, out: Path, options: argparse.Namespace) -> Build:
+def _prepare(folder: Path, out: Path, options: argparse.Namespace, public_key: str) -> Build:
     """The commit's files, and what is made of them for all targets."""
     source, pages = folder / "source", folder / "pages"
     source.mkdir()
@@ -147,7 +177,7 @@ def _prepare(folder: Path, out: Path, options: argparse.Namespace) -> Build:
     _run(sys.executable, source / "scripts" / "command_pages.py", pages, env={"PYTHONPATH": str(source)})
     upstream = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     wheel = out / f"nhip-{upstream}-py3-none-any.whl"
-    return Build(source, wheel, pages, upstream, options.revision, options.compress, options.lock)
+    return Build(source, wheel, pages, upstream, options.revision, options.compress, options.lock, public_key)
 
 
 def _package(target: Target, build: Build, folder: Path, out: Path) -> Path:
@@ -198,6 +228,8 @@ def _environment(target: Target, build: Build, wheels: Path, program: Path) -> N
     (commands / "python3").symlink_to(f"/usr/bin/python{target.python}")
     shutil.copy(build.source / "deploy/debian/nhip", commands / "nhip")
     shutil.copy(build.source / "deploy/debian/nhip.py", commands / "nhip.py")
+    if build.public_key:
+        (program / PUBLIC_KEY).write_text(build.public_key, encoding="utf-8")
     (program / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {target.python}.0\n", encoding="utf-8"
     )

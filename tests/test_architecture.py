@@ -326,11 +326,12 @@ ARROWS = {
         factory
     """,
     "tools": """
-        commands/   -> browse/ byte_order/ check/ doctor/ init/ scan/ equipment/ plan/
+        commands/   -> browse/ byte_order/ check/ doctor/ verify/ init/ scan/ equipment/ plan/
         browse/     -> faults
         byte_order/ -> faults
         check/      -> faults plan/
         doctor/
+        verify/
         init/
         scan/       -> faults
         equipment/

@@ -36,6 +36,8 @@ ANSWERS = (
 CUTS_S = (0.5, 2, 6, 15)
 """When dpkg is killed [s]: it unpacks for longer than the first, and the last is likely to come after its end."""
 
+UNLOCKED = {"NHIP_SIGN_PASSPHRASE": "of a test"}
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
@@ -122,10 +124,20 @@ def packages(tmp_path_factory):
     if given := os.environ.get("NHIP_PACKAGE"):
         old = Path(shutil.copy(given, folder))
     else:
+        secret = folder / "packager"
+        subprocess.run([CHECKOUT / "scripts" / "sign", "new", secret], env=os.environ | UNLOCKED, check=True)
         wanted = ["--package", "nhip-agent", "--debian", "12", "--processor", "amd64", "--compress", "gzip"]
-        subprocess.run([CHECKOUT / "scripts" / "package", *wanted, "--out", folder], check=True)
+        wanted += ["--key", secret, "--out", folder]
+        subprocess.run([CHECKOUT / "scripts" / "package", *wanted], env=os.environ | UNLOCKED, check=True)
         [old] = folder.glob("*.deb")
-    return old, _update_of(old, folder)
+    new = _update_of(old, folder)
+    if not given:
+        sums = folder / "SHA256SUMS"
+        sums.write_text(
+            subprocess.run(["sha256sum", old.name, new.name], cwd=folder, capture_output=True, text=True).stdout
+        )
+        subprocess.run([CHECKOUT / "scripts" / "sign", "sums", secret, sums], env=os.environ | UNLOCKED, check=True)
+    return old, new
 
 
 def _update_of(old, folder):
@@ -183,6 +195,20 @@ def test_the_guide_leads_from_the_file_to_an_oee(gateway, packages, tmp_path):
             assert "✗" not in gateway.run("nhip", "doctor")
     assert time.monotonic() - begun_s < 15 * 60
     assert gateway.waits()["waiting"] > 0
+
+
+def test_an_update_is_judged_by_the_key_of_what_is_installed(gateway, packages):
+    new = packages[1]
+    sums = new.with_name("SHA256SUMS")
+    if not sums.exists():
+        pytest.skip("NHIP_PACKAGE is signed by somebody else")
+    for file in (sums, sums.with_name("SHA256SUMS.minisig")):
+        gateway.put(file)
+    copied = gateway.put(new)
+    assert "✓" in gateway.run("nhip", "verify", copied)
+    with (gateway.folder / copied.lstrip("/")).open("r+b") as cut:
+        cut.truncate(1_000_000)
+    assert "cut short" in gateway.run("nhip", "verify", copied, code=1)
 
 
 def test_dpkg_killed_during_updates_leaves_a_version_that_starts(gateway, packages):

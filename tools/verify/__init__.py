@@ -1,0 +1,1 @@
+"""`nhip verify`: whether files are what their packager signed."""
