@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import click
 
-from cli.exits import Interruptible
+from cli.exits import MISCONFIGURED, Interruptible, fail
 from cli.options import spoken, terminal_language
 from words.languages import LANGUAGES
 
@@ -48,7 +48,9 @@ class FrontDoor(Interruptible):
                 command.params.append(language_option())
 
     def main(self, args: Sequence[str] | None = None, *positional: Any, **more: Any) -> Any:
-        """As click's, in the language that `--lang` names anywhere in the line, else in that of the environment."""
+        """As click's, in the language that `--lang` names anywhere in the line, else in that of the environment. A part that is not
+        installed is named: a gateway has not what only a center needs.
+        """
         given = list(sys.argv[1:] if args is None else args)
         if not positional:
             more["prog_name"] = more.get("prog_name") or "nhip"
@@ -56,7 +58,12 @@ class FrontDoor(Interruptible):
             for command in (self, *_all_commands(self)):
                 command.context_class = _Context
                 _name_paths(command)
-            return super().main(given, *positional, **more)
+            try:
+                return super().main(given, *positional, **more)
+            except ImportError as error:
+                from words import say
+
+                fail(say("cli.not_installed", terminal_language(), module=error.name, why=error), MISCONFIGURED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
         """The commands in their sections."""

@@ -26,6 +26,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from scripts.signing import NoKey, public_text, read_secret, sign  # noqa: E402
+from scripts.slim import slim  # noqa: E402
 from tools.verify.minisign import read_public_key  # noqa: E402
 
 PROGRAM: Final = Path("usr/lib/nhip/program")
@@ -42,8 +43,6 @@ UNITS: Final = {
 }
 """Packages, their units, and the file without which a unit does not start. A center may have machines of its own."""
 EXTRAS: Final = {"nhip-agent": "agent", "nhip-center": "agent,center"}
-_LARGE_AND_UNUSED: Final = ("numpy/f2py", "pyarrow/include", "pyarrow/src", "scipy/_lib/_boost", "pip", "setuptools")
-_TESTS: Final = ("tests", "test", "include")
 _DEPENDS: Final = "python3 (>= {python}~), python3 (<< {next}~), libc6 (>= 2.28), libstdc++6, passwd"
 _DESCRIPTION: Final = {
     "nhip-agent": (
@@ -222,7 +221,7 @@ def _environment(target: Target, build: Build, wheels: Path, program: Path) -> N
     libraries.mkdir(parents=True)
     for wheel in sorted(wheels.glob("*.whl")):
         _unpack(wheel, libraries)
-    _prune(libraries)
+    slim(libraries, target.package, PROCESSORS[target.processor])
     commands = program / "bin"
     commands.mkdir()
     (commands / "python3").symlink_to(f"/usr/bin/python{target.python}")
@@ -236,8 +235,9 @@ def _environment(target: Target, build: Build, wheels: Path, program: Path) -> N
     interpreter = _interpreter(target.python)
     if interpreter:  # else the machine that it is installed on compiles it
         where = f"/opt/nhip/{target.version(build.upstream, build.revision)}"
-        compiled = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", program, "-p", where]
-        _run(interpreter, *compiled, program / "lib", env={"PYTHONHASHSEED": "0"})
+        compiler = build.source / "scripts/byte_code.py"
+        more = ["--without-docstrings"] if target.package == "nhip-agent" else []
+        _run(interpreter, "-I", compiler, program / "lib", f"{where}/lib", *more, env={"PYTHONHASHSEED": "0"})
 
 
 def _interpreter(version: str) -> str | None:
@@ -255,22 +255,6 @@ def _unpack(wheel: Path, libraries: Path) -> None:
             if (data / kind).is_dir():
                 shutil.copytree(data / kind, libraries, dirs_exist_ok=True)
         shutil.rmtree(data)
-
-
-def _prune(libraries: Path) -> None:
-    """What is for developers of a library goes to no gateway."""
-    for name in _LARGE_AND_UNUSED:
-        shutil.rmtree(libraries / name, ignore_errors=True)
-    for folder in sorted(libraries.rglob("*"), reverse=True):
-        if folder.is_dir() and folder.name in _TESTS and "asyncua" not in folder.parts:
-            shutil.rmtree(folder)
-    for file in (libraries / "numpy/_core").glob("*_tests.*.so"):
-        file.unlink()
-    for pattern in ("*.pyi", "*.pyx", "*.pxd", "*.h", "*.a", "*.c"):
-        for file in libraries.rglob(pattern):
-            file.unlink()
-    for path in libraries.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _system_files(target: Target, build: Build, tree: Path, words: Mapping[str, str]) -> None:

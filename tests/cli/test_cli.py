@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+import nhip
 from cli.options import Duration, json_option, lang_option
 from cli.terminal import bars, progress, show_json, show_table
 from cli.times import parse_past_time, parse_time, time_text
-from words.languages import accepted_language, language_of
+from words.languages import LANGUAGES, accepted_language, language_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -159,6 +160,16 @@ def test_a_second_signal_is_ignored_or_ends_the_process(second, output, status):
         process.send_signal(signal.SIGTERM)
         assert process.communicate()[0] == output
     assert process.returncode == status
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_command_says_which_part_is_not_installed(lang, monkeypatch):
+    """As in a gateway's package, which has nothing of the center but the commands' names."""
+    monkeypatch.setitem(sys.modules, "center.run", None)
+    monkeypatch.delattr("center.run", raising=False)
+    found = CliRunner().invoke(nhip.main, ["center", "x.yaml", "--lang", lang])
+    assert (found.exit_code, "nhip-center" in found.output) == (2, True)
+    assert "Traceback" not in found.output
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])

@@ -36,6 +36,15 @@ ANSWERS = (
 CUTS_S = (0.5, 2, 6, 15)
 """When dpkg is killed [s]: it unpacks for longer than the first, and the last is likely to come after its end."""
 
+LARGEST_MB = {"xz": 22, "gz": 33}
+"""Of a package for a gateway, by its compression; released is xz."""
+INSTALLED_MB = 100
+EVERY_MODULE = """
+import importlib, pkgutil
+for room in ("oee", "wire", "config", "adapters", "agent", "tools", "cli", "words", "simulator"):
+    for found in pkgutil.walk_packages(importlib.import_module(room).__path__, room + "."):
+        importlib.import_module(found.name)
+"""
 UNLOCKED = {"NHIP_SIGN_PASSPHRASE": "of a test"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
@@ -195,6 +204,20 @@ def test_the_guide_leads_from_the_file_to_an_oee(gateway, packages, tmp_path):
             assert "✗" not in gateway.run("nhip", "doctor")
     assert time.monotonic() - begun_s < 15 * 60
     assert gateway.waits()["waiting"] > 0
+
+
+def test_the_package_is_small_and_whole(gateway, packages):
+    """Nothing is missing that a gateway's commands import, and every module has its byte code: the service can write none."""
+    members = subprocess.run(["ar", "t", packages[0]], capture_output=True, text=True, check=True).stdout
+    compression = re.search(r"data\.tar\.(\w+)", members)[1]
+    assert packages[0].stat().st_size < LARGEST_MB[compression] * 1e6
+    assert int(gateway.run("dpkg-query", "-W", "-f", "${Installed-Size}", "nhip-agent")) < INSTALLED_MB * 1000
+    slot = f"/opt/nhip/{version_of(packages[0])}"
+    gateway.run(f"{slot}/bin/python3", "-I", "-c", EVERY_MODULE)
+    libraries = gateway.folder / slot.lstrip("/") / "lib"
+    sources, compiled = (sum(1 for _ in libraries.rglob(kind)) for kind in ("*.py", "*.pyc"))
+    assert sources == compiled > 1000
+    assert "not installed here" in gateway.run("nhip", "center", "/root/center.yaml", code=2)
 
 
 def test_an_update_is_judged_by_the_key_of_what_is_installed(gateway, packages):
