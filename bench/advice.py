@@ -1,10 +1,14 @@
 """Advice for many machines: CPU and memory of a night, how both grow, and three rules beside a plain pandas version.
 
     .venv/bin/python bench/advice.py [--machines 10,50,200] [--stored 4,8] [--only NAME]
+    .venv/bin/python bench/advice.py --bed N0,N1,N2,N3,N4,N5,P1,P2,P3 [--nulls 40] [--of-each 3] [--weeks 20] [--seed 1]
 
 Each variant runs in a process of its own, so that its peak memory is its own; its time is CPU time of that process. Every
 machine has 8 weeks of two shifts on six days (some 41,000 rows of facts and 4,000 stops) and all rules. `rules`: columns
 are at hand. `night`: they are read from the embedded store, and results are written to SQLite, as the center does.
+
+`--bed` measures no time but errors: of centers of machines without a cause (N0 to N5, each with another thing that could be
+taken for one), with strong causes (P1), weak ones (P2) and ones that overlap (P3), what weekly nights open (`tests/advice_bed.py`).
 """
 
 import argparse
@@ -23,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "center")]
 
+import advice_bed as bed
 import numpy as np
 import pandas as pd
 from advice_plant import fill, opened
@@ -164,13 +169,48 @@ def one(name: str, machines: int) -> None:
     print(json.dumps({"variant": name, "machines": machines, "peak_mb": _peak_mb()} | told))
 
 
+def null_errors(kind: str, asked: argparse.Namespace) -> None:
+    """Prints what was opened on machines without a cause."""
+    told = bed.nights(bed.nulls(kind, asked.nulls, asked.seed), asked.weeks)
+    each = 100 * len(told.opened) / told.months
+    print(f"{kind}: {each:.2f} false findings opened per 100 of {told.months:.0f} machine-months, ", end="")
+    print(f"{len(told.watched)} watched; {bed.share_below(told.p):.3f} of {len(told.p)} p below 0.05")
+    print(f"    {sorted(told.opened)}")
+
+
+def planted_errors(kind: str, asked: argparse.Namespace) -> None:
+    """Prints by rule how many planted causes were opened, the weeks that took, and what was opened wrongly."""
+    causes = {"P1": bed.STRONG, "P2": bed.WEAK, "P3": bed.PAIRS}[kind]
+    plans = bed.planted(causes, asked.of_each, asked.seed) | bed.untrusted(2, asked.seed)
+    told = bed.nights(plans, asked.weeks)
+    keys = sorted({key for name in plans if "unwatched" not in name for key in bed.causes_of(name)})
+    weeks: list[int] = []
+    for key in keys:
+        of, opened = sum(key in bed.causes_of(name) for name in plans), bed.found(told, key)
+        weeks += opened.values()
+        print(f"{kind} {key:<20} {len(opened)} of {of}, weeks {sorted(opened.values())}")
+    inside = bed.gains_inside(told, plans)
+    wrong = bed.wrong(told)
+    print(f"{kind}: recall {len(weeks)} of {sum(len(bed.causes_of(name)) for name in plans)}, ", end="")
+    print(f"precision {1 - len(wrong) / max(1, len(told.opened)):.3f}, median {np.median(weeks)} weeks, ", end="")
+    print(f"true gain in the range {sum(ok for _, ok, _, _ in inside)} of {len(inside)}")
+    print(f"    wrong: {wrong}\n    not in the range: {[item for item in inside if not item[1]]}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--machines", default="10,50,200")
     parser.add_argument("--stored", default="4,8")
     parser.add_argument("--only", choices=sorted(VARIANTS))
     parser.add_argument("--here", type=int)
+    parser.add_argument("--bed", help="N0 to N5, P1 to P3, with commas between them")
+    for name, usual in (("nulls", 40), ("of-each", 3), ("weeks", 20), ("seed", 1)):
+        parser.add_argument(f"--{name}", type=int, default=usual)
     asked = parser.parse_args()
+    for kind in asked.bed.split(",") if asked.bed else ():
+        (null_errors if kind in bed.CONFOUNDED else planted_errors)(kind, asked)
+    if asked.bed:
+        return
     if asked.here is not None:
         one(asked.only, asked.here)
         return

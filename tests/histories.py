@@ -6,6 +6,7 @@ breakdowns, changeovers. Truth is what the arguments of `Plan` say; nothing here
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,6 +28,7 @@ CALENDAR = Calendar(
 )
 START_NS = 1_767_546_000 * 10**9  # Monday 2026-01-05 00:00 at the site
 DAY_NS = 86_400 * 10**9
+FIRST_DAY = 20458  # 2026-01-05, days since 1970-01-01
 IDEAL_S = {"A": 10.0, "B": 14.0, "C": 12.0, "D": 9.0}
 FAMILIES = {"A": 1, "B": 1, "C": 2, "D": 2}
 
@@ -41,6 +43,11 @@ class Plan:
     time shift B takes for a piece. reject_share: of the pieces, times `startup_rejects` in the first half hour of a shift and
     `rejects_b` in shift B; reel_pieces: a stop comes after so many; lost_pulses: share of minutes of which no piece is
     counted. The rest is of what lies beside a machine (`besides`): its line, its site, its power.
+
+    Of the world: mood_rho: how much of a shift's mood the next one has; site_mood: seed of the half of it that a site's
+    machines share; season: how many more short stops come in the middle of the time than at its ends; weekday:
+    the same on Mondays; unlike_b: how much longer than its ideal time product B takes, with twenty times that share more rejects;
+    closed_week: that week nobody works, with two bad days after it; unwatched: share of minutes of which nothing is known.
     """
 
     weeks: int = 8
@@ -72,24 +79,60 @@ class Plan:
     slow_station: float = 0.0
     common_a_week: float = 0.0
     idle_kw: float = 0.3
+    mood_rho: float = 0.4
+    site_mood: int = 0
+    season: float = 0.0
+    weekday: float = 0.0
+    unlike_b: float = 0.0
+    closed_week: int = -1
+    unwatched: float = 0.0
 
 
 def history(plan: Plan, seed: int) -> MachineWindow:
     """A window of the plan; equal seeds give equal windows."""
     facts, stops = recorded(plan, seed)
-    window = machine_window("m-1", CALENDAR, facts, stops, START_NS, START_NS + plan.weeks * 7 * DAY_NS)
+    window = machine_window("m-1", calendar_of(plan), facts, stops, START_NS, START_NS + plan.weeks * 7 * DAY_NS)
     return replace(window, beside=beside(plan, window, seed))
+
+
+def calendar_of(plan: Plan) -> Calendar:
+    """Two shifts on six days, none in the week that is closed."""
+    if plan.closed_week < 0:
+        return CALENDAR
+    first = date(2026, 1, 5) + timedelta(weeks=plan.closed_week)
+    return replace(CALENDAR, exceptions={first + timedelta(days=day): () for day in range(7)})
 
 
 def recorded(plan: Plan, seed: int):
     """Facts and stops of the plan, also outside the calendar."""
     rng = np.random.default_rng(seed)
     end_ns = START_NS + plan.weeks * 7 * DAY_NS
-    spans = cut(CALENDAR, START_NS, end_ns)
+    spans = cut(calendar_of(plan), START_NS, end_ns)
     on = np.flatnonzero(spans.calendar == CalendarClass.SCHEDULED)
     work = _Work(plan, rng, on, spans)
     work.run()
-    return outside_facts(work.facts(end_ns), plan), stop_columns(work.stops)
+    facts, stops = outside_facts(work.facts(end_ns), plan), work.stops
+    if plan.unwatched:
+        unknown = _unwatched(plan, seed)
+        facts = _without(facts, unknown)
+        stops = [item for item in stops if not unknown[(item.start_ns - START_NS) // MINUTE_NS]]
+    return facts, stop_columns(stops)
+
+
+def _unwatched(plan, seed):
+    """Minutes of which nothing is known: half hours."""
+    halves = np.random.default_rng(seed + 55).random(plan.weeks * 7 * 48) < plan.unwatched
+    return np.repeat(halves, 30)
+
+
+def _without(facts, unknown):
+    """The same with nothing known of these minutes."""
+    gone = unknown[(facts.minute_ns - START_NS) // MINUTE_NS]
+    sums = facts.sums.copy()
+    watched_ms = sums[gone, : len(State)].sum(axis=1)
+    sums[gone] = 0
+    sums[gone, FACT["unknown_ms"]] = watched_ms
+    return replace(facts, sums=sums)
 
 
 class _Work:
@@ -102,7 +145,8 @@ class _Work:
         self.stops = []
         self.operated_h = 0.0
         self.total_h = plan.weeks * 6 * 13.5
-        self.product, self.mood, self.repair_left = "A", 0.0, 0.0
+        self.product, self.own, self.common, self.mood, self.repair_left = "A", 0.0, 0.0, 0.0, 0.0
+        self.site = np.random.default_rng(plan.site_mood)
         self.shift = ""
         self.until_reel = self._reel()
         self.next_failure = self._failure_after(0.0)
@@ -147,7 +191,8 @@ class _Work:
             self.shift = key[1]
             if opens:
                 number += 1
-                self.mood = 0.4 * self.mood + 0.3 * rng.standard_normal()
+                self.mood = self._next_mood()
+                self.busy = self._busier(number / shifts, int(spans.business_date[i]))
             t, end = int(spans.start_ns[i]), int(spans.end_ns[i])
             if shifts - number <= plan.standing_shifts:
                 self._stop(t, 1e9, end, State.UNPLANNED_STOP)
@@ -169,6 +214,22 @@ class _Work:
             if t < end:
                 self._stop(t, 1e9, end, State.UNPLANNED_STOP, "early")
 
+    def _next_mood(self):
+        """Moods last from shift to shift, and half of them are the site's."""
+        rho = self.plan.mood_rho
+        new = 0.3 * np.sqrt((1 - rho**2) / 0.84)
+        self.own = rho * self.own + new * self.rng.standard_normal()
+        if not self.plan.site_mood:
+            return self.own
+        self.common = rho * self.common + new * self.site.standard_normal()
+        return (self.own + self.common) / np.sqrt(2)
+
+    def _busier(self, passed, day):
+        """How many times as many stops as usual, for the season, the weekday, and after a holiday."""
+        plan, since = self.plan, day - FIRST_DAY - 7 * (self.plan.closed_week + 1)
+        ramp = 2.0 if plan.closed_week >= 0 and 0 <= since < 2 else 1.0
+        return ramp * (1 + plan.season * np.sin(np.pi * passed)) * (1 + plan.weekday * ((day + 3) % 7 == 0))
+
     def _stretch(self, t, end, setup_at, opens, began, share_b):
         rng, plan = self.rng, self.plan
         pace = (1 + plan.slower_a_day * (t - START_NS) / DAY_NS) * np.exp(
@@ -178,7 +239,10 @@ class _Work:
         burst = False
         while t < end:
             rate = (
-                plan.minor_per_h * np.exp(self.mood) * (plan.minor_start_factor if opens and t - began < 1800e9 else 1)
+                plan.minor_per_h
+                * self.busy
+                * np.exp(self.mood)
+                * (plan.minor_start_factor if opens and t - began < 1800e9 else 1)
             )
             gap_h = rng.exponential(0.02 if burst else 1 / rate)
             stop = t + round(gap_h * 3600) * 10**9
@@ -193,7 +257,8 @@ class _Work:
                 if at is not None and at < stop:
                     stop, kind = max(at, t), name
             if stop > t:
-                self.rows.append((t, stop, State.RUNNING, self.product, pace))
+                of_product = 1 + plan.unlike_b * (self.product == "B")
+                self.rows.append((t, stop, State.RUNNING, self.product, pace * of_product))
                 self.operated_h += (stop - t) / 3.6e12
                 self.until_reel -= (stop - t) / 1e9
             t = stop
@@ -258,8 +323,9 @@ class _Work:
             made_us = 0.92e6 * _by_minute(grid, start[ran], end[ran], 1 / pace[ran])
             columns["running_ideal_known_ms"] = columns["running_ms"]
             columns["ideal_total_us"] = columns["ideal_judged_us"] = self.plan.ideal_factor * made_us
-            pieces = np.rint(made_us / 1e6 / IDEAL_S[name])
-            rejects = self.rejects.binomial(pieces.astype(np.int64), np.minimum(share, 0.9))
+            pieces = np.diff(np.floor(np.cumsum(made_us) / 1e6 / IDEAL_S[name] + 1e-6), prepend=0)
+            unlike = 1 + 20 * self.plan.unlike_b * (name == "B")
+            rejects = self.rejects.binomial(pieces.astype(np.int64), np.minimum(share * unlike, 0.9))
             good = np.where(pieces > 0, 1 - rejects / np.maximum(pieces, 1), 1)
             columns["ideal_good_us"] = good * columns["ideal_total_us"]
             columns["pieces_total"] = columns["pieces_judged"] = np.where(lost, 0, pieces)

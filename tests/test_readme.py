@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 from servers import PATIENCE_S, eventually, free_port
 from test_architecture import MAY_IMPORT
@@ -106,19 +107,25 @@ def test_the_center_file_and_its_commands_make_a_center(lang, tmp_path):
         line = [sys.executable, "-m", *words]
         return subprocess.Popen(line, cwd=tmp_path, env=environment, text=True, **more)
 
-    password = "a long enough password"
     typed = [words for words in commands(lang) if "CENTER.yaml" in words]
     assert [words[1] for words in typed] == ["user", "enroll", "center"]
+    said = []
     for words in typed[:2]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        process = start([*words, "--generate"] if words[1] == "user" else words, **pipes)
-        said = process.communicate(f"{password}\n{password}\n", PATIENCE_S)[0]
+        process = start(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said.append(process.communicate(timeout=PATIENCE_S)[0])
         assert process.returncode == 0, said
+    password = said[0].split()[-1]  # made up where nobody can be asked, and printed once
     assert (tmp_path / "van-long.main.bundle").exists()
     with (tmp_path / "log").open("w") as log:
         center = start([*typed[2], "--ready-file", "ready"], stdout=log, stderr=log)
     try:
         eventually((tmp_path / "ready").exists, what=(tmp_path / "log").read_text)
+        asked = {"base_url": f"http://127.0.0.1:{port}", "headers": {"accept": "text/html"}, "trust_env": False}
+        with httpx.Client(**asked, timeout=PATIENCE_S) as browser:
+            assert browser.get("/", follow_redirects=True).url.path == "/login"
+            assert browser.post("/login", data={"name": "hoa", "password": password}).status_code == 303
+            for page in ("/api/v1/docs", "/", "/admin"):
+                assert browser.get(page).status_code == 200, page
     finally:
         center.send_signal(signal.SIGTERM)
         assert center.wait(PATIENCE_S) == 0

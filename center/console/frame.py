@@ -25,6 +25,7 @@ from center.runtime.state import CenterState
 from words import LANGUAGES, accepted_language, say
 
 _FOLDER: Final = Path(__file__).parent
+ALERTS_EVERY_S: Final = 5.0
 LIVE_EVERY_S: Final = 1.0
 """How often a page shows what machines are doing now."""
 _FIRST_NUMBERS_S: Final = 0.2
@@ -207,6 +208,20 @@ def error_content(title: str, text: str, lang: str) -> Markup:
     """An error as HTML."""
     home = el("a", say("console.to_fleet", lang), href=outside("/"), cls="go")
     return join(PULSE, el("h1", title), el("p", text), home)
+
+
+async def follow_alerts(
+    visit: Visit, alerts: OpenAlerts, site: str, place: ui.html, draw: Callable[[Sequence[Mapping[str, Any]], str], str]
+) -> None:
+    """Shows the open alerts of a site, or with "" of all, now and every few seconds. draw: what is shown of them, in a language."""
+
+    async def refresh() -> None:
+        with troubles(place.set_content, visit.lang):
+            rows = await visit.cache.ask(ALERTS_EVERY_S * 0.9, alerts, visit.viewer, site)
+            place.set_content(str(draw(rows, visit.lang)))
+
+    await refresh()
+    ui.timer(ALERTS_EVERY_S, refresh, immediate=False)
 
 
 async def wait_briefly(work: Coroutine[Any, Any, None]) -> None:

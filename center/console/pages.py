@@ -61,7 +61,7 @@ def add_pages(
     async def machine_page(request: Request, site: str, machine_id: str) -> None:
         visit = visit_of(request)
         may_declare = declares and visit.viewer.may("write")
-        await machine.show(visit, (site, machine_id), request.query_params, may_declare=may_declare)
+        await machine.show(visit, (site, machine_id), request.query_params, alerts, may_declare=may_declare)
 
     @ui.page("/delivery", response_timeout=_PATIENCE_S)
     async def delivery_page(request: Request, site: str = "") -> None:

@@ -92,9 +92,10 @@ class AdviceRule:
     """A row of the catalogue: one file in `rules/`, which contains it as `RULE`.
 
     key: of its texts and findings; weeks: how much of the past it looks at; about_data: it asks whether the numbers are
-    right, and so looks at machines that cannot be trusted too; in_minutes: what it promises are minutes; by_reason: it is silent where stops have no reasons; rare:
-    its events are rare: it is confirmed by still passing two weeks later, and not by fresh weeks alone; the evidence says
-    when they were (`at_s`, s since 1970). find: the contrasts in a window, in a fixed order; none where the rule has to be
+    right, and so looks at machines that cannot be trusted too; in_minutes: what it promises are minutes; in_pieces: what is
+    lost are pieces above all, and its thresholds say how many are worth saying; by_reason: it is silent where stops have no
+    reasons; rare: its events are rare: it is confirmed by still passing two weeks later, and not by fresh weeks alone; the
+    evidence says when they were (`at_s`, s since 1970). find: the contrasts in a window, in a fixed order; none where the rule has to be
     silent. confirm: the finding once more from what came after this time, where that needs what came before as well;
     without it `find` looks at the fresh part alone.
     """
@@ -105,6 +106,7 @@ class AdviceRule:
     find: Callable[[MachineWindow], list[Finding]]
     about_data: bool = False
     in_minutes: bool = True
+    in_pieces: bool = False
     by_reason: bool = False
     rare: bool = False
     confirm: Callable[[MachineWindow, int], Finding | None] | None = None

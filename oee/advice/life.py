@@ -139,7 +139,7 @@ def _next(
     enters = (
         finding is not None
         and significant
-        and (rule.about_data or not rule.in_minutes or worth_saying(finding, seen.busy_min))
+        and (rule.about_data or rule.in_pieces or not rule.in_minutes or worth_saying(finding, seen.busy_min))
     )
     if record is None or (record.stage in _OVER and enters and now_ns - record.stage_ns >= REST_NS):
         return FindingRecord(finding, "watch", now_ns, now_ns, now_ns) if enters and finding else record

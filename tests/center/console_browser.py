@@ -1,5 +1,6 @@
 """The served console and a browser before it, as tests of pages need them; the fixtures of conftest.py."""
 
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+from accessibility import severe_faults
 from playwright.sync_api import Page
 from servers import PATIENCE_S, eventually
 
@@ -79,3 +81,17 @@ def quiet_tabs(plant: Plant, chromium):
 def _foreign(url: str, home: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme not in ("data", "blob", "about") and parts.netloc != home
+
+
+_SMALL_AFTER_STOP = re.compile(r"\w\. ([^\W\d_][^.]{0,30})")
+
+
+def faults(page: Page) -> list[str]:
+    """What keeps people from reading a page: serious and critical faults that axe-core finds, scrolling sideways, and sentences
+    that begin with a small letter.
+    """
+    found = severe_faults(page)
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    found += [f"{wide} px wider than the window"] if wide > 0 else []
+    begun = _SMALL_AFTER_STOP.findall(page.locator("main.page").inner_text())
+    return found + [f"after a full stop: {text}" for text in begun if text[0].islower()]

@@ -140,7 +140,37 @@ async def test_the_worklist_the_band_and_the_hall(app, lang):
     assert alert_rows.hall_list([], lang) == ""
 
 
+@pytest.mark.parametrize("lang", ["vi", "en"])
+async def test_a_machine_shows_what_is_about_it_or_its_gateway_and_leads_there(app, lang):
+    rows = (await ask(app, "/api/v1/alerts")).json()["rows"]
+    by_id = {row["id"]: row for row in rows}
+
+    def drawn(site, machine):
+        """As the desk lists the alerts of the machine's site."""
+        here = [row for row in rows if row["site"] == site]
+        return str(alert_rows.of_machine(here, lang, machine=machine, gateway="main"))
+
+    assert drawn("van-long", "press-1") == ""
+    for site, machine, number in (("van-long", "press-2", "1"), ("van-long", "inj-8", "3"), ("hoa-binh", "cut-1", "2")):
+        shown = drawn(site, machine)
+        assert by_id[number]["text"][lang] in shown
+        assert f'href="/alerts?site={site}#alert-{number}"' in shown
+        assert shown.count("<a ") == 1
+        assert f'id="alert-{number}"' in (await ask(app, f"/alerts?site={site}", lang=lang)).text
+    assert "lan" in drawn("van-long", "inj-8"), "who has taken it on"
+
+
 async def test_a_name_is_text_wherever_it_is_shown(app, center):
-    rows = [{"acknowledged": None, "text": {"vi": plant.EVIL, "en": plant.EVIL}}]
-    for drawn in (alert_rows.band(rows, "vi"), alert_rows.hall_list(rows, "vi")):
+    rows = [
+        {
+            "id": plant.EVIL,
+            "site": "s",
+            "machine": "m",
+            "gateway": "",
+            "acknowledged": None,
+            "text": {"vi": plant.EVIL, "en": plant.EVIL},
+        }
+    ]
+    of_machine = alert_rows.of_machine(rows, "vi", machine="m", gateway="g")
+    for drawn in (alert_rows.band(rows, "vi"), alert_rows.hall_list(rows, "vi"), of_machine):
         assert "<script>" not in str(drawn)

@@ -151,6 +151,37 @@ def url(tmp_path_factory):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", [390, 1400])
+def test_pages_of_advice_and_actions_have_no_serious_fault(url, chromium, tmp_path, width, lang):
+    """As tests/center/test_accessibility.py has it of the other pages."""
+    from accessibility import axe
+    from console_browser import Plant, faults, quiet_tabs
+
+    axe()
+    advised = Plant(url, tmp_path / "away")
+    finding = advised.ask("findings")["rows"][0]["id"]
+    actions = advised.ask("actions")["rows"]
+    verified, unproved = (
+        next(row["id"] for row in actions if row["verdict"]["result"] == result) for result in ("verified", "not_shown")
+    )
+    with quiet_tabs(advised, chromium) as open_page:
+        page = open_page("/advice", lang, width)
+        for path, loaded in {
+            "/advice": ".finding.open",
+            f"/advice/{finding}": ".plot .dot",
+            "/actions": ".whole .big",
+            f"/actions/{verified}": ".plot .dot",
+            f"/actions/{unproved}": ".plot .dot",
+            f"/actions/new?finding={finding}": ".action-form",
+            f"/actions/{verified}/edit": ".action-form",
+        }.items():
+            page.goto(url + path)
+            page.wait_for_selector(loaded)
+            assert faults(page) == [], path
+
+
+@pytest.mark.browser
 def test_from_a_finding_to_a_registered_action_to_its_verdict(url, chromium, tmp_path):
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
     context.add_cookies([{"name": "nhip_lang", "value": "vi", "url": url}])

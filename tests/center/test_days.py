@@ -14,8 +14,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory):
-    """The console of a center with accounts, over eight days of history."""
-    with served(tmp_path_factory.mktemp("days"), "--accounts", "--days", "8") as found:
+    """The console of a center with accounts and open alerts, over eight days of history."""
+    with served(tmp_path_factory.mktemp("days"), "--accounts", "--alerts", "--days", "8") as found:
         yield found
 
 
@@ -54,6 +54,24 @@ def test_a_shift_leader_opens_the_day_explains_the_longest_stop_and_reads_the_re
     site = page.url.split("/declare/")[1].split("/")[0]
     page.goto(f"{page.url.split('/declare/')[0]}/report/{site}")
     expect(page.locator(".report-tiles")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= enter.width
+
+
+def test_whoever_looks_at_a_machine_sees_its_open_alerts_and_is_led_to_them(enter):
+    page, lang = enter("hung"), enter.lang
+    home = page.url.rstrip("/")
+    page.goto(f"{home}/machine/hoa-binh/sew-3")
+    band = page.locator("a.alert-band")  # of its gateway: the machine itself has none
+    expect(band).to_have_count(1)
+    expect(band).to_contain_text("main")
+    band.click()
+    page.wait_for_url(re.compile(r"/alerts\?site=hoa-binh#alert-2$"))
+    row = page.locator("#alert-2:target")
+    expect(row).to_be_in_viewport()
+    expect(row.get_by_role("button", name=say("alert.take", lang))).to_be_visible()
+    page.goto(f"{home}/work")
+    page.locator(".work a.act", has_text=say("work.act.alert", lang)).click()
+    page.wait_for_url(re.compile("#alert-2$"))
     assert page.evaluate("document.documentElement.scrollWidth") <= enter.width
 
 

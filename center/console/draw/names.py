@@ -40,9 +40,15 @@ def report_page(site: str) -> str:
     return outside(f"/report/{quote(site, safe='')}")
 
 
-def alerts_page() -> str:
-    """The address of the page of alerts."""
-    return outside("/alerts")
+def alerts_page(site: str = "", alert: str = "") -> str:
+    """The address of the page of alerts. site: only of this one; alert: the one that is meant."""
+    query = f"?{urlencode({'site': site})}" if site else ""
+    return outside(f"/alerts{query}") + (f"#{alert_anchor(alert)}" if alert else "")
+
+
+def alert_anchor(alert: str) -> str:
+    """Where an alert stands on the page of alerts."""
+    return f"alert-{quote(alert, safe='')}"
 
 
 def targets_page(site: str) -> str:

@@ -27,6 +27,7 @@ from center.queries.question import Question
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
 from words import hours, percent, say
+from words.catalogue import NOTHING
 
 Row = Mapping[str, Any]
 PATH: Final = "/comparison"
@@ -123,21 +124,21 @@ class SideBySide:
         notes = [lies_between(kpis, lang)]
         if kpis["coverage"] is not None:
             notes.append(say("console.coverage_short", lang, coverage=percent(kpis["coverage"], lang)))
-        told = " · ".join(note for note in notes if note) if uncertain(kpis) or kpis["oee"] is None else ""
+        told = [" · ".join(note for note in notes if note)] if uncertain(kpis) or kpis["oee"] is None else []
         if kpis["oee"] is None:
-            told = f"{say('why_null.' + row['why_null']['oee'], lang)} {told}"
+            told.insert(0, say(f"why_null.{row['why_null']['oee']}", lang))
         return el(
             "td",
             el("b", percent(kpis["oee"], lang)),
             bounds(kpis, lang),
-            el("small", told) if told else None,
+            *(el("small", line) for line in told if line),
             cls="c-oee",
         )
 
     def _gap(self, row: Row) -> Markup:
         gap, name = gap_of(row, "oee"), say("compare.gap", self.lang)
         if gap is None:
-            return el("td", "–", data_label=name, cls="c-gap")
+            return el("td", NOTHING, data_label=name, cls="c-gap")
         css = {1: "up", -1: "down", 0: ""}[better(gap)]
         low, high = row["kpis"]["oee_low"], row["kpis"]["oee_high"]
         undecided = low is not None and uncertain(row["kpis"]) and low <= gap["target"] <= high
@@ -148,7 +149,7 @@ class SideBySide:
     def _worst(self, row: Row) -> Markup:
         lost, name = self.found.worst.get(_key(self.by, row)), say("compare.worst", self.lang)
         if lost is None:
-            return el("td", "–", data_label=name, cls="c-worst")
+            return el("td", NOTHING, data_label=name, cls="c-worst")
         title = losses_page.loss_title(lost, self.found.names.values(), self.lang)
         length = hours(lost["us"] / 1000, self.lang)
         return el(

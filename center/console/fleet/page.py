@@ -25,7 +25,6 @@ NUMBERS_EVERY_S: Final = 15.0
 CARDS: Final = 48
 """Cards per page: a browser redraws them every second. The summary counts all machines."""
 _EMPTY_RECHECK_S: Final = 3.0
-_ALERTS_EVERY_S: Final = 5.0
 _GROUPS: Final = (
     ("running", "s-running"),
     ("stopped", "s-unplanned_stop"),
@@ -119,20 +118,8 @@ async def show(
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
     if alerts:
-        refresh_alerts = _alert_refresher(visit, alerts, alert_band, site, hall=hall)
-        await refresh_alerts()
-        ui.timer(_ALERTS_EVERY_S, refresh_alerts, immediate=False)
-
-
-def _alert_refresher(
-    visit: frame.Visit, alerts: frame.OpenAlerts, place: ui.html, site: str, *, hall: bool
-) -> Callable[[], Any]:
-    async def refresh() -> None:
-        with frame.troubles(place.set_content, visit.lang):
-            rows = await visit.cache.ask(_ALERTS_EVERY_S * 0.9, alerts, visit.viewer, site)
-            place.set_content(str((alert_rows.hall_list if hall else alert_rows.band)(rows, visit.lang)))
-
-    return refresh
+        drawn = alert_rows.hall_list if hall else alert_rows.band
+        await frame.follow_alerts(visit, alerts, site, alert_band, drawn)
 
 
 async def _reload_when_known(visit: frame.Visit, site: str) -> None:

@@ -11,7 +11,7 @@ from nicegui import events, ui
 
 from center.api.outside import outside
 from center.console import frame, windows
-from center.console.draw import live_state, time_labels
+from center.console.draw import alert_rows, live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import declare_page, machine_page, named, report_page, targets_page
@@ -92,10 +92,15 @@ class _Page:
 
 
 async def show(
-    visit: frame.Visit, which: tuple[str, str], selection: Mapping[str, str], *, may_declare: bool = False
+    visit: frame.Visit,
+    which: tuple[str, str],
+    selection: Mapping[str, str],
+    alerts: frame.OpenAlerts | None = None,
+    *,
+    may_declare: bool = False,
 ) -> None:
-    """Builds the page. which: site and machine; selection: range, bucket and which stops, as the URL has them; may_declare:
-    whether the viewer may declare reasons of stops.
+    """Builds the page. which: site and machine; selection: range, bucket and which stops, as the URL has them; alerts: None
+    where none are raised; may_declare: whether the viewer may declare reasons of stops.
     """
     (site, machine), lang = which, visit.lang
     try:
@@ -128,6 +133,9 @@ async def show(
     await frame.wait_briefly(_refresh(page))
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
+    if alerts:
+        own = partial(alert_rows.of_machine, machine=machine, gateway=machine_row["gateway"])
+        await frame.follow_alerts(visit, alerts, site, page.parts["alerts"], own)
 
 
 def _view_of(words: Mapping[str, str]) -> windows.View:
@@ -207,6 +215,7 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
         _part(page, "now", "now")
     if past := _past(machine_row, lang):
         ui.html(el("p", *past, cls="soft"), sanitize=False)
+    _part(page, "alerts")
     with ui.element("div").classes("controls"):
         page.controls.build()
         _part(page, "window", "window")

@@ -16,7 +16,7 @@ from center.console.delivery.cards import troubles
 from center.console.document import document
 from center.console.draw import time_labels
 from center.console.draw.markup import el, join
-from center.console.draw.names import alerts_page, delivery_page, named
+from center.console.draw.names import delivery_page, named
 from center.console.worklist import rows as work
 from center.model.viewer import Viewer
 from center.queries import gateways as gateway_queries
@@ -57,7 +57,7 @@ def add_worklist_page(
         listed = [item for rows in found for item in rows]
         if alerts:
             waiting = await run_in_threadpool(alerts, viewer, site if site in names else "")
-            listed += work.alert_work(waiting, alerts_page(), lang)
+            listed += work.alert_work(waiting, lang)
         groups = work.GROUPS if alerts else work.GROUPS[1:]
         return _page(center, request, viewer, work.in_order(listed, groups), names, site)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from center.console.draw.kpis import FULLY_COVERED
-from center.console.draw.names import declare_page, machine_page, named, targets_page
+from center.console.draw.names import alerts_page, declare_page, machine_page, named, targets_page
 from words import duration, number, percent, say
 
 Row = Mapping[str, Any]
@@ -141,11 +141,12 @@ def machines_of(rows: Iterable[Row], lang: str, *, may_declare: bool) -> list[Li
     ]
 
 
-def alert_work(rows: Iterable[Row], url: str, lang: str) -> Iterator[Work]:
+def alert_work(rows: Iterable[Row], lang: str) -> Iterator[Work]:
     """Open alerts that nobody has taken on, the latest first."""
     waiting = [row for row in rows if not row["acknowledged"]]
     for place, row in enumerate(waiting):
         whose = named(row["detail"].get("machine", {}), lang, row["machine"]) or row["gateway"]
+        url = alerts_page(row["site"], row["id"])
         yield Work("alerts", -place, row["site"], whose, row["text"][lang], url, say("work.act.alert", lang))
 
 

@@ -1,7 +1,7 @@
 """The page of alerts: what waits for somebody, what somebody sees to, what is over, and how the channels fare."""
 
 from datetime import datetime
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -13,7 +13,7 @@ from center.api.outside import outside
 from center.console import frame
 from center.console.document import button, document, form, notice
 from center.console.draw.markup import Child, el
-from center.console.draw.names import alerts_page, delivery_page, machine_page, named
+from center.console.draw.names import alert_anchor, alerts_page, delivery_page, machine_page, named
 from center.model.viewer import Viewer
 from center.outgoing.alerts.api import AlertAnswer, AlertDesk, OutletAnswer
 from center.queries import sites as queries
@@ -37,14 +37,10 @@ def add_alert_page(app: FastAPI, center: CenterState, desk: AlertDesk) -> None:
         site = str((await request.form()).get("site", ""))
         taken = await run_in_threadpool(desk.acknowledge, viewer, address_of(request), number)
         if taken:
-            return RedirectResponse(_address(site), 303)
+            return RedirectResponse(alerts_page(site), 303)
         lang = frame.language(request, center)
         message = notice(say("alert.gone", lang), "bad")
         return await run_in_threadpool(_page, center, request, viewer, desk, site, message, 404)
-
-
-def _address(site: str) -> str:
-    return f"{alerts_page()}?{urlencode({'site': site})}" if site else alerts_page()
 
 
 def _page(
@@ -89,7 +85,7 @@ def _page(
 def _sites(names: dict[str, str], site: str, lang: str) -> Markup:
     choices = {"": say("console.all_sites", lang), **names}
     links = (
-        el("a", text, href=_address(key), cls=f"pill{' on' if key == site else ''}") for key, text in choices.items()
+        el("a", text, href=alerts_page(key), cls=f"pill{' on' if key == site else ''}") for key, text in choices.items()
     )
     return el("div", el("nav", *links, cls="pills"), cls="filters")
 
@@ -120,6 +116,7 @@ class _Rows:
             el("div", el("span", row["text"][lang], cls="what"), el("span", self._when(row), cls="faint")),
             self._act(row),
             cls=f"alert-{row['kind']}{' over' if row['ended'] else ''}",
+            id=alert_anchor(row["id"]),
         )
 
     def _when(self, row: AlertAnswer) -> str:

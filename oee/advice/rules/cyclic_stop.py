@@ -11,7 +11,7 @@ from oee.model.facts import MINUTE_NS, Int64
 from oee.model.states import State
 
 KEY: Final = "cyclic_stop"
-VERSION: Final = 1
+VERSION: Final = 2
 LEAST_STOPS: Final = 60
 MOST_STOPS: Final = 2000
 LAGS: Final = 12
@@ -45,6 +45,7 @@ def find(window: MachineWindow) -> list[Finding]:
     groups += [("state", state.word, usable & (stops.state == state) & (stops.reason == "")) for state in _STATES]
     clocks = _clocks(window, stops.start_ns, row)
     longest = _of_a_stretch(window)
+    passed = {"minutes": window.column("running_ms").sum() / 6e4, "pieces": float(window.column("pieces_total").sum())}
     found = []
     for kind, name, wanted in groups:
         rows = np.flatnonzero(wanted)
@@ -58,6 +59,8 @@ def find(window: MachineWindow) -> list[Finding]:
         position = clocks[clock][chosen]
         length_min = float((stops.end_ns[chosen] - stops.start_ns[chosen]).mean()) / MINUTE_NS
         a_week = len(rows) / window.weeks * min(1.0, excess)
+        # pairs of which one end lies near an edge are not counted; more than one an interval there cannot be
+        most = max(a_week, min(passed[clock] / interval, len(rows)) / window.weeks) if interval else a_week
         found.append(
             Finding(
                 KEY,
@@ -74,7 +77,7 @@ def find(window: MachineWindow) -> list[Finding]:
                     "a_week": a_week,
                     "mean_min": length_min,
                 },
-                realisable(0.5 * a_week * length_min, a_week * length_min),
+                realisable(0.5 * a_week * length_min, most * length_min),
                 frozenset({State(int(code)).word for code in np.unique(stops.state[chosen])}),
                 evidence(
                     window,

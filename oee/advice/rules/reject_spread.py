@@ -91,4 +91,4 @@ def _rates(rejects: Float64, judged: Float64, index: int) -> tuple[Float64, Floa
     return means[0], means[1], total
 
 
-RULE = AdviceRule(KEY, VERSION, 8, find)
+RULE = AdviceRule(KEY, VERSION, 8, find, in_pieces=True)

@@ -85,4 +85,4 @@ def _slots(window: MachineWindow) -> Int64:
     return out
 
 
-RULE = AdviceRule(KEY, VERSION, 8, find)
+RULE = AdviceRule(KEY, VERSION, 8, find, in_pieces=True)
