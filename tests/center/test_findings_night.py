@@ -16,6 +16,7 @@ from servers import eventually
 from center.contract.ledger import Changes
 from center.contract.streams import StreamKey, StreamRecord
 from center.database import findings
+from center.database.actions import prepare_actions
 from center.database.findings import kept_findings, open_findings
 from center.database.sql import open_database
 from center.ledger.sql import SqlLedger
@@ -169,6 +170,7 @@ def test_findings_are_kept_in_either_database(embedded, kind, tmp_path):
 
 def test_the_job_runs_once_a_night(embedded, tmp_path):
     engine = open_findings(database_url("sqlite", tmp_path))
+    prepare_actions(engine)
     job = AdviceJob(embedded, engine, idle_s=0.01)
     job.start()
     try:

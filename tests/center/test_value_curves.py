@@ -1,6 +1,7 @@
 """Process values as curves: no extreme and no gap is lost, however few parts there are; at the API and on a machine's page."""
 
 import math
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -91,6 +92,9 @@ def test_values_stand_under_the_states_with_the_api_s_numbers(tabs, plant, lang,
         expect(box.locator(".curve-head")).to_have_text(f"{row['tag']}{figure(low, (low, high), lang)} – {figure(high, (low, high), lang)} {row['unit']}")  # fmt: skip
     expect(page.locator(".curve-of[data-tag='press-plc.oil_temp'] .gap")).to_have_count(1)
     expect(page.locator(".band-of-values svg.band")).to_have_count(1)
+    expect(page.locator(".band-of-values svg.band")).to_have_attribute(
+        "aria-label", re.compile(r"\d\d:\d\d – .*\d\d:\d\d")
+    )
     box = page.locator(".curve-of").last
     area, band = (page.locator(name).last.bounding_box() for name in (".curve .area", ".band-of-values svg.band"))
     assert abs(area["x"] - band["x"]) < 1.5

@@ -344,7 +344,8 @@ async def _put_values(page: _Page, shown: ValuesShown | None) -> None:
     page.put("values", await asyncio.to_thread(value_charts.draw, shown, page.lang))
     if page.story is not None:
         reasons = page.story.site["reasons"]
-        page.put("values_band", await asyncio.to_thread(value_charts.band, page.story.story, reasons, page.lang))
+        drawn = await asyncio.to_thread(value_charts.band, page.story.story, shown.zone, reasons, page.lang)
+        page.put("values_band", drawn)
 
 
 def _put(page: _Page, numbers: MachineNumbers) -> None:

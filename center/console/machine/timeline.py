@@ -42,12 +42,13 @@ MOST_STOPS: Final = 2_000
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of the drawing."""
+    """One row of the drawing; name: what it is called where no label stands beside it."""
 
     label: str
     start_ns: int
     end_ns: int
     ticks: tuple[str, ...]
+    name: str = ""
 
 
 class HourKnown(NamedTuple):
@@ -177,7 +178,7 @@ def draw(story: TimelineData, rows: Sequence[Strip], reasons: Mapping[str, Row],
             height=height,
             role="img",
             tabindex="0",
-            aria_label=f"{say('console.timeline.row', lang, day=row.label or row.ticks[0])}",
+            aria_label=f"{say('console.timeline.row', lang, day=row.label or row.name or row.ticks[0])}",
             cls="band",
         )
         cells += [el("div", row.label, cls="day"), drawing]

@@ -42,11 +42,13 @@ def draw(shown: ValuesShown, lang: str) -> Markup:
     return join(*drawn, el("div", el("div", *_axis(shown, lang), cls="x-labels"), cls="curve-axis"), more)
 
 
-def band(story: timeline.TimelineData, reasons: Mapping[str, Row], lang: str) -> Markup:
+def band(story: timeline.TimelineData, zone: ZoneInfo, reasons: Mapping[str, Row], lang: str) -> Markup:
     """The states of the whole window on the same axis; stops of less than a part of a pixel are left out."""
     shortest_ns = (story.end_ns - story.start_ns) // _BAND_PARTS
     stops = [stop for stop in story.stops if (stop.end_ns or story.end_ns) - stop.start_ns >= shortest_ns]
-    strip = timeline.Strip("", story.start_ns, story.end_ns, ("",) * (_LABELS + 1))
+    ends = (time_labels.local(t_ns, zone) for t_ns in (story.start_ns, story.end_ns))
+    name = " – ".join(f"{time_labels.day(end, lang)} {end:%H:%M}" for end in ends)
+    strip = timeline.Strip("", story.start_ns, story.end_ns, ("",) * (_LABELS + 1), name)
     return timeline.draw(replace(story, stops=stops), [strip], reasons, lang)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from center.contract.store import Query, StopQuery
+from center.contract.store import Query, StopQuery, StoreUnavailable
 from center.model.buckets import Bucket
 from center.model.site_revisions import Revision
 from center.model.sites import Sites, retired_since
@@ -97,8 +97,14 @@ class StoredPast:
         return made
 
     def _another(self, machine: str) -> MachineWindow | None:
+        """Another machine's window; None where it has no calendar, or cannot be read: that is told when it is looked at itself."""
         past = StoredPast(self._center, self._site, machine, self._end_ns)
-        return past.window(SHORT_WEEKS) if past.calendar else None
+        try:
+            return past.window(SHORT_WEEKS) if past.calendar else None
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  # counted and shown at that machine's own turn
+            return None
 
     def _query(self, start_ns: int, end_ns: int, bucket: Bucket) -> Query:
         zone = self._revisions[-1].zone.key
