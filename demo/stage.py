@@ -159,6 +159,7 @@ class Stage:
                 "broker": self.broker_url,
                 "accounts": "off",  # loopback only
                 "language": self.language,
+                "alerts": {},
                 "store": store,
             },
         )

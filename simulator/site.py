@@ -57,6 +57,13 @@ _MORE_REASONS: Final = {
     "cleaning": ("Vệ sinh máy", "Cleaning", "planned_stop"),
     "maintenance": ("Bảo trì phòng ngừa", "Preventive maintenance", "planned_stop"),
 }
+_TARGETS: Final = (
+    {"oee": "70%"},
+    {"line": "machining", "oee": "68%"},
+    {"machine": "press-1", "oee": "72%", "pieces": 9000},
+    {"machine": "inj-1", "quality": "97%"},
+)
+"""Above what most machines reach, so that the worklist and the gaps have something to say, and within reach of some."""
 
 
 def site(
@@ -96,6 +103,7 @@ def site(
             for shift in factory.shifts
         ],
         "exceptions": [{"date": day.isoformat(), "shifts": []} for day in factory.closed],
+        "targets": [dict(target) for target in _TARGETS],
     }
 
 

@@ -13,6 +13,7 @@ from nhip_demo import NHIP
 from servers import PATIENCE_S, eventually
 
 from demo.stage import Child, StageBroken
+from words import say
 
 
 def test_the_demo_makes_history_that_can_be_corrected_and_ends_cleanly_on_ctrl_c(tmp_path):
@@ -29,6 +30,7 @@ def test_the_demo_makes_history_that_can_be_corrected_and_ends_cleanly_on_ctrl_c
         rows = _get(f"{url}/api/v1/trend?site=song-hong&bucket=all")["rows"]
         assert len(rows) == 6
         assert all(row["kpis"]["coverage"] > 0.9 for row in rows)
+        _some_are_below_their_targets_and_the_worklist_says_so(url)
         _give_reasons_to_old_stops(url)
         children = _children(process.pid)
         assert len(children) >= 3
@@ -39,6 +41,19 @@ def test_the_demo_makes_history_that_can_be_corrected_and_ends_cleanly_on_ctrl_c
         if process.poll() is None:  # it ends its children; a kill would orphan them
             process.terminate()
             process.wait(PATIENCE_S)
+
+
+def _some_are_below_their_targets_and_the_worklist_says_so(url):
+    """And some are not: a target that nobody reaches, or everybody, says nothing."""
+    since = _text(datetime.now(UTC) - timedelta(days=7))
+    rows = _get(f"{url}/api/v1/trend?site=song-hong&bucket=all&from={since}")["rows"]
+    gaps = [gap["points"] for row in rows for gap in row["targets"] if gap["kind"] == "oee" and gap["points"]]
+    assert min(gaps) < -0.5
+    assert max(gaps) > 0.5
+    with urlopen(Request(f"{url}/work", headers={"Accept-Language": "vi"}), timeout=PATIENCE_S) as answer:
+        page = answer.read().decode()
+    assert say("work.act.losses", "vi") in page
+    assert say("work.act.reasons", "vi") in page
 
 
 def _give_reasons_to_old_stops(url):
