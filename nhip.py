@@ -4,6 +4,7 @@ import logging
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,18 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
     _log()
 
     try:
-        run_until_signal(lambda stop: center_process.run(center_file, stop, ready_file), within_s=center_process.END_S)
+        run_until_signal(
+            lambda stop: center_process.run(center_file, stop, ready_file, partial(_tell_address, lang)),
+            within_s=center_process.END_S,
+        )
     except Misconfigured as error:
         fail_misconfigured(error, lang)
+
+
+def _tell_address(lang: str, url: str) -> None:
+    from words import say
+
+    click.echo(say("console.at", lang, url=url), err=True)
 
 
 @click.command()

@@ -121,6 +121,7 @@ def test_the_center_file_and_its_commands_make_a_center(lang, tmp_path):
     try:
         eventually((tmp_path / "ready").exists, what=(tmp_path / "log").read_text)
         asked = {"base_url": f"http://127.0.0.1:{port}", "headers": {"accept": "text/html"}, "trust_env": False}
+        assert f"http://127.0.0.1:{port}/api/v1/docs" in (tmp_path / "log").read_text()
         with httpx.Client(**asked, timeout=PATIENCE_S) as browser:
             assert browser.get("/", follow_redirects=True).url.path == "/login"
             assert browser.post("/login", data={"name": "hoa", "password": password}).status_code == 303

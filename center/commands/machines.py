@@ -1,5 +1,7 @@
 """The command `nhip machine`. What it runs is imported only when it is used."""
 
+from datetime import datetime
+
 import click
 
 from center.commands.with_center import with_center
@@ -31,8 +33,17 @@ def list_(where: str, as_json: bool, lang: str) -> None:
     headings = [say(f"machine.column.{key}", lang) for key in ("site", "id", "name", "gateway", "retired")]
     show_table(
         headings,
-        [[row["site"], row["id"], row["name"].get(lang, ""), row["gateway"], row["retired"] or ""] for row in rows],
+        [
+            [row["site"], row["id"], row["name"].get(lang, ""), row["gateway"], _since(row["retired"], lang)]
+            for row in rows
+        ],
     )
+
+
+def _since(retired: str | None, lang: str) -> str:
+    from words import moment
+
+    return moment(datetime.fromisoformat(retired), lang) if retired else ""
 
 
 @machine.command()

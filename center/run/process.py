@@ -57,11 +57,16 @@ _PAGE_ENDS_S: Final = 10.0
 _MOST_OF_A_HEAD: Final = 32_768
 
 
-async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:
+async def run(
+    settings: CenterFile | str | Path,
+    stop: asyncio.Event,
+    ready_file: str | Path | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> None:
     """Runs the center until `stop` is set; then drains and closes.
 
     settings: the center's file, or its content. ready_file: written as soon as the port is open, as JSON with `url`
-    and `pid`; `listen` may name port 0. The caller turns signals into `stop`. While the store, the database or the disk
+    and `pid`; `listen` may name port 0; tell: is told that address then, if there is a console at it. The caller turns signals into `stop`. While the store, the database or the disk
     does not let it start, it waits, and says so in the log and on its port.
     Files that the process makes are its owner's alone. Raises `Misconfigured`.
     """
@@ -79,8 +84,16 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
         if opened is None:
             return
         try:
-            await _serve(opened, settings, listener, stop, ready_file)
+            await _serve(
+                opened,
+                settings,
+                listener,
+                stop,
+                partial(_say_opened, ready_file, tell if settings.role != "ingest" else None),
+            )
         finally:
+            if ready_file:
+                _remove_ready(Path(ready_file))
             await asyncio.to_thread(_close, opened)
     finally:
         await page.end()
@@ -227,7 +240,7 @@ async def _serve(
     settings: CenterFile,
     listener: socket.socket,
     stop: asyncio.Event,
-    ready_file: str | Path | None,
+    opened_at: Callable[[str], None],
 ) -> None:
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     services = _services(opened, settings, _threadsafe_setter(unfit))
@@ -246,8 +259,7 @@ async def _serve(
         up.cancel()
         if server.opened.is_set():
             tell_manager("READY=1")
-        if ready_file and server.opened.is_set():
-            _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
+            opened_at(_address(listener, "https" if settings.https else "http"))
         await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)
         if unfit.done():
             reason = unfit.result()
@@ -264,8 +276,6 @@ async def _serve(
             await asyncio.to_thread(job.stop)
         server.should_exit = True
         await serving
-        if ready_file:
-            _remove_ready(Path(ready_file))
 
 
 def _threadsafe_setter(future: "asyncio.Future[str]") -> Callable[[str], None]:
@@ -349,10 +359,16 @@ def _listen(settings: CenterFile) -> socket.socket:
         raise complaint_of("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
 
 
-def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:
+def _address(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    address = f"{f'[{host}]' if ':' in host else host}:{port}"
-    write_whole(path, json.dumps({"url": f"{scheme}://{address}", "pid": os.getpid()}))
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _say_opened(ready_file: str | Path | None, tell: Callable[[str], None] | None, url: str) -> None:
+    if ready_file:
+        write_whole(Path(ready_file), json.dumps({"url": url, "pid": os.getpid()}))
+    if tell:
+        tell(url)
 
 
 def _remove_ready(path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -251,6 +252,7 @@ def test_the_command_without_a_running_center(tmp_path):
 
     rows = json.loads(call("list", path, "--json").stdout)["rows"]
     assert [row["id"] for row in rows if row["retired"]] == ["press-2"]
+    assert re.search(r"press-2 .* 2026-03-02 08:\d\d +$", call("list", path).stdout, re.MULTILINE), "a time for people"
     assert call("delete", path, "van-long", "press-2", answers="n\n").exit_code == 1
     assert call("delete", path, "van-long", "press-1", "--yes").exit_code == 1
     assert call("delete", path, "van-long", "nobody", "--yes").exit_code == 1

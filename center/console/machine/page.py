@@ -214,7 +214,7 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
         ui.html(el("h1", named(machine_row["name"], lang, page.machine)), sanitize=False)
         _part(page, "now", "now")
     if past := _past(machine_row, lang):
-        ui.html(el("p", *past, cls="soft"), sanitize=False)
+        ui.html(el("p", *past, cls="soft"), sanitize=False).classes("past")
     _part(page, "alerts")
     with ui.element("div").classes("controls"):
         page.controls.build()
