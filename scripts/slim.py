@@ -13,7 +13,6 @@ from typing import Final
 _FOR_DEVELOPERS: Final = (
     "numpy/_core/_simd.*",
     "numpy/distutils",
-    "numpy/f2py",
     "pip",
     "pyarrow/include",
     "pyarrow/src",
@@ -29,6 +28,7 @@ _NOT_AT_A_GATEWAY: Final = (
     "markdown_it_py-*.dist-info",
     "mdurl",
     "mdurl-*.dist-info",
+    "numpy/f2py",  # SciPy takes all names of NumPy, and so these too
     "numpy/testing",
     "oee/advice",  # a center asks; it needs SciPy
     "pycparser",

@@ -293,6 +293,15 @@ class Notice(_Lenient):
     by: ShownText = ""
 
 
+class WentBack(_Lenient):
+    """A version of the program that did not start, so that the one before is used again. unit: the service whose start failed."""
+
+    from_version: ShownText
+    to_version: ShownText
+    unit: ShownText = ""
+    at_ns: Moment | None = None
+
+
 class Status(_Lenient):
     """`status`: retained; the last will has `online` false."""
 
@@ -308,6 +317,8 @@ class Status(_Lenient):
     oldest_ns: Moment | None = None
     """When the oldest of them was sealed [ns UTC]."""
     version: ShownText = ""
+    went_back: WentBack | None = None
+    """None: the version is the one that was installed last, or somebody chose it."""
     devices: Annotated[dict[ShownText, bool], first(limits.MOST_DEVICES)] = {}
     """By device whether it answers."""
     faults: Annotated[list[DeviceFault], first(MOST_FAULTS)] = []

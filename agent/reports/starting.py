@@ -16,6 +16,7 @@ from agent.outbox.disk import CannotStore
 from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
 from agent.reports.status import installed_version
+from agent.reports.went_back import read_note
 from agent.uplink.mqtt.broker import broker_of
 from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
@@ -111,6 +112,7 @@ class _Waiting:
             online=True,
             at_ns=time.time_ns(),
             version=installed_version(),
+            went_back=read_note(),
             health={**self._health.snapshot(), "cannot_store": 1.0},
             trouble=self._why[:MOST_TROUBLE],
         )

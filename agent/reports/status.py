@@ -10,6 +10,7 @@ from agent.devices.lost_tags import group_faults
 from agent.devices.supervisor import DeviceHealth
 from agent.feed.acquisition import Acquisition
 from agent.process.health import Rate
+from agent.reports.went_back import read_note
 from agent.store.outbox_thread import OutboxThread
 from agent.uplink.sender import Sender
 from oee.engine.step import EngineState, MachineSnapshot
@@ -24,6 +25,7 @@ from wire.bodies import (
     LiveMachine,
     Notice,
     Status,
+    WentBack,
 )
 
 _TOLD_FOR_NS: Final = 86_400_000_000_000
@@ -95,7 +97,7 @@ class GatewayReport:
     """Builds reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id;
     closed_ns: facts of all machines before this time are on disk, None before the first [ns UTC]; notices: what people at
     the machines said, for the center; oldest_ns: when the oldest envelope without a receipt was sealed [ns UTC], None if
-    none waits.
+    none waits; went_back: of the version that did not start, for as long as this process runs.
     """
 
     acquisition: Acquisition
@@ -108,6 +110,7 @@ class GatewayReport:
     notices: Callable[[], list[Notice]] = list
     _rate: Rate = field(default_factory=Rate)
     oldest_ns: int | None = None
+    went_back: WentBack | None = field(default_factory=read_note)
 
     async def measure(self) -> None:
         """Measures what waits in the outbox and how fast tags are read; to be called after each commit."""
@@ -127,6 +130,7 @@ class GatewayReport:
             waiting=self.sender.waiting,
             oldest_ns=self.oldest_ns if self.sender.waiting else None,
             version=installed_version(),
+            went_back=self.went_back,
             devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
             faults=device_faults(self.acquisition.devices),
             health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},

@@ -28,6 +28,7 @@ from wire.bodies import (
     CounterStep,
     DeviceFault,
     LinkTrouble,
+    WentBack,
 )
 from wire.marks import holes
 
@@ -97,6 +98,15 @@ class FaultAnswer(TypedDict):
     count: int
 
 
+class WentBackAnswer(TypedDict):
+    """A version of a gateway's program that did not start, and the one that it went back to. unit: the service that failed."""
+
+    from_version: str
+    to_version: str
+    unit: str
+    at: str | None
+
+
 class GatewayAnswer(TypedDict):
     """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
     closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
@@ -113,6 +123,7 @@ class GatewayAnswer(TypedDict):
     online: bool
     heard: str | None
     version: str
+    went_back: WentBackAnswer | None
     config_hash: str
     waiting: int | None
     waiting_since: str | None
@@ -194,6 +205,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "online": bool(heard_ns) and picture.online(now_ns),
         "heard": iso(heard_ns, UTC) if heard_ns else None,
         "version": status.version if status else "",
+        "went_back": _went_back(status.went_back) if status and status.went_back else None,
         "config_hash": status.config_hash if status else "",
         "waiting": status.waiting if status else None,
         "waiting_since": iso(status.oldest_ns, UTC) if status and status.oldest_ns else None,
@@ -217,6 +229,15 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "paused": bool(health.get("paused")),
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
+    }
+
+
+def _went_back(item: WentBack) -> WentBackAnswer:
+    return {
+        "from_version": item.from_version[:_MOST_TEXT],
+        "to_version": item.to_version[:_MOST_TEXT],
+        "unit": item.unit[:_MOST_TEXT],
+        "at": iso(item.at_ns, UTC) if item.at_ns else None,
     }
 
 

@@ -18,7 +18,7 @@ from center.queries.question import Question
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
-from wire.bodies import Clock, CounterStep, DeviceFault, LinkTrouble, Status
+from wire.bodies import Clock, CounterStep, DeviceFault, LinkTrouble, Status, WentBack
 from wire.prometheus import render
 from words import say
 
@@ -169,6 +169,26 @@ def test_a_gateway_that_is_newer_than_the_center(center, lang):
     assert say("delivery.trouble.unreadable", lang) in card
     center.pictures.record_unreadable("van-long", "main", NOW - 100_000_000_000)
     assert not gateways(center, EVERYTHING)[0]["unreadable"]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_a_gateway_whose_new_version_did_not_start(center, lang):
+    assert gateways(center, EVERYTHING)[0]["went_back"] is None
+    hear(center, went_back=WentBack(from_version="0.3-1", to_version="0.2-1", unit="nhip-agent", at_ns=NOW))
+    [row] = gateways(center, EVERYTHING)
+    assert row["went_back"] == {
+        "from_version": "0.3-1",
+        "to_version": "0.2-1",
+        "unit": "nhip-agent",
+        "at": "2026-03-02T03:00:20+00:00",
+    }
+    card = unescape(delivery_cards.cards([row], NOW, center.ledger_cache.sites.current("van-long").zone, lang))
+    for part in ("0.3-1", "0.2-1", "10:00", "journalctl -u nhip-agent"):
+        assert part in card
+    hear(center, went_back=WentBack(from_version="0.3-1", to_version="0.2-1"))
+    [row] = gateways(center, EVERYTHING)
+    assert row["went_back"]["at"] is None
+    assert "0.3-1" in delivery_cards.cards([row], NOW, center.ledger_cache.sites.current("van-long").zone, lang)
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

@@ -4,9 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+
+from agent.reports import went_back
 
 SLOTS = Path(__file__).resolve().parents[2] / "deploy" / "debian" / "slots"
 
@@ -107,6 +110,23 @@ def test_a_version_that_does_not_start_goes_back_by_itself(gateway):
     for _ in range(5):  # the old one is not on trial
         gateway.slots("starting", "nhip-agent")
         assert gateway.runs() == "1"
+
+
+def test_what_went_back_by_itself_is_told_and_what_somebody_chose_is_not(gateway, monkeypatch):
+    monkeypatch.setattr(went_back, "NOTE", gateway.opt / "went-back")
+    gateway.install("1")
+    gateway.install("2", "nhip-agent")
+    assert went_back.read_note() is None
+    for _ in range(4):
+        gateway.slots("starting", "nhip-agent")
+    note = went_back.read_note()
+    assert (note.from_version, note.to_version, note.unit) == ("2", "1", "nhip-agent")
+    assert abs(note.at_ns - time.time_ns()) < 3600e9
+    gateway.install("3")  # mended
+    assert went_back.read_note() is None
+    gateway.slots("back")
+    assert gateway.runs() == "1"
+    assert went_back.read_note() is None
 
 
 def test_a_version_that_has_started_once_is_no_longer_on_trial(gateway):

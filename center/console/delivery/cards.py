@@ -87,6 +87,11 @@ def troubles(row: Row, zone: tzinfo, lang: str, *, decides: bool = False) -> Seq
     clock = row["clock"]
     if clock and clock["by"] == "nobody":
         out.append(say("delivery.trouble.clock", lang))
+    if item := row["went_back"]:
+        at = None if item["at"] is None else time_labels.local(time_labels.parse_ns(item["at"]), zone)
+        when = number(None, lang) if at is None else moment(at, lang)
+        whose = {"unit": item["unit"], "new": item["from_version"], "old": item["to_version"]}
+        out.append(say("delivery.trouble.went_back", lang, when=when, **whose))
     if row["unreadable"]:
         out.append(say("delivery.trouble.unreadable", lang))
     if row["held_back"]:
