@@ -83,15 +83,21 @@ def _foreign(url: str, home: str) -> bool:
     return parts.scheme not in ("data", "blob", "about") and parts.netloc != home
 
 
+_FONTS = """() => [...new Set([...document.querySelectorAll("body *")].filter((e) => e.offsetParent && !e.closest("code, pre, svg")
+  && (e.matches("select, textarea, input:not([type=checkbox], [type=radio])") || [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())))
+  .map((e) => getComputedStyle(e).fontFamily))]"""
+"""The fonts of everything that can be read, but for code."""
 _SMALL_AFTER_STOP = re.compile(r"\w\. ([^\W\d_][^.]{0,30})")
 
 
 def faults(page: Page) -> list[str]:
-    """What keeps people from reading a page: serious and critical faults that axe-core finds, scrolling sideways, and sentences
-    that begin with a small letter.
+    """What keeps people from reading a page: serious and critical faults that axe-core finds, scrolling sideways, several
+    fonts, and sentences that begin with a small letter.
     """
     found = severe_faults(page)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     found += [f"{wide} px wider than the window"] if wide > 0 else []
+    fonts = page.evaluate(_FONTS)
+    found += [f"several fonts: {fonts}"] if len(fonts) > 1 else []
     begun = _SMALL_AFTER_STOP.findall(page.locator("main.page").inner_text())
     return found + [f"after a full stop: {text}" for text in begun if text[0].islower()]

@@ -300,6 +300,12 @@ def test_a_store_that_is_away_is_said_in_words_and_comes_back(tabs, plant):
     expect(page.locator(".banner")).to_have_count(0)
 
 
+def moving(page, places):
+    """How many of these places show that something is on its way, instead of staying white."""
+    told = "all => all.filter(e => e.offsetHeight > 50 && getComputedStyle(e).animationName === 'wait').length"
+    return page.locator(places).evaluate_all(told)
+
+
 def test_a_page_does_not_wait_for_a_slow_store(tabs, plant):
     slow = plant.away.with_name("slow")
     slow.touch()
@@ -307,9 +313,16 @@ def test_a_page_does_not_wait_for_a_slow_store(tabs, plant):
         page = tabs("/machine/van-long/inj-8?span=7d&bucket=hour")
         expect(page.locator(".chip").first).to_be_visible()
         expect(page.locator("#kpi-oee")).to_have_count(0)
+        assert moving(page, ".tiles, .minis, .chart-trend, .panel > .drawn") == 8
+        fleet = tabs("/?site=van-long")
+        expect(fleet.locator(".chip").first).to_be_visible()
+        assert moving(fleet, ".card > .numbers, .card > .hours") == 8
     finally:
         slow.unlink()
     expect(page.locator("#kpi-oee")).to_contain_text("%")
+    expect(page.locator("table.stops tbody tr").first).to_be_visible()
+    assert moving(page, ".tiles, .minis, .chart-trend, .panel > .drawn") == 0
+    expect(fleet.locator(".card .big")).to_have_count(4)
 
 
 def test_a_page_that_fails_says_so_in_words(tabs, plant):

@@ -207,7 +207,7 @@ def _card(machine: Row, lang: str) -> _Card:
             chip,
             since,
             ui.html("", sanitize=False).classes("under"),
-            ui.html(el("div", el("div", "–", cls="big"), cls="score"), sanitize=False),
+            ui.html("", sanitize=False).classes("numbers"),
             ui.html("", sanitize=False).classes("hours"),
         )
 

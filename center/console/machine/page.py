@@ -226,7 +226,7 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
         page.controls.build_overlay()
         _part(page, "trend", "chart-trend")
     with _panel("console.timeline", lang, "block"):
-        _part(page, "timeline")
+        _part(page, "timeline", "drawn")
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
     with page.values_panel:
         _part(page, "values_band", "band-of-values")
@@ -234,12 +234,12 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
     page.values_panel.set_visibility(visible=False)
     with ui.element("div").classes("halves whole"):
         with _panel("console.waterfall", lang, "", page, "waterfall"):
-            _part(page, "waterfall")
+            _part(page, "waterfall", "drawn")
         with _panel("console.six_losses", lang):
-            _part(page, "six")
+            _part(page, "six", "drawn")
     with ui.element("div").classes("halves"):
         with _panel("console.losses", lang, "", page, "losses"):
-            _part(page, "losses")
+            _part(page, "losses", "drawn")
         with _panel("console.stops", lang, "", page, "stops").props("id=stops tabindex=-1"):
             page.stops_panel.build(page.wanted)
 

@@ -72,7 +72,7 @@ class StopsPanel:
                     ui.html(say(f"state.{state}", self._lang), sanitize=False, tag="span")
                 self._buttons["state", state] = button
         self._picked = ui.html("", sanitize=False)
-        self._table = ui.html("", sanitize=False)
+        self._table = ui.html("", sanitize=False).classes("drawn")
         self._pager()
         self._mark()
 
