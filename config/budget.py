@@ -29,3 +29,10 @@ class BudgetModel(Strict):
         description="In quarantine; the oldest are deleted and counted.",
         examples=["512"],
     )
+    series_per_day: int = Field(
+        default=20_000,
+        ge=100,
+        le=100_000_000,
+        description="New combinations of names (machine, shift, product, reason, tag) on InfluxDB; those of five days at once.",
+        examples=["20000"],
+    )

@@ -4,7 +4,7 @@
 `isinstance`. `tests/center/test_store_conformance.py` runs one suite over all stores.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -307,6 +307,28 @@ class BinsValues(Protocol):
     def value_bins(self, query: BinsQuery) -> dict[str, ValueBins]:
         """By gateway the bins that have rows. Raises `StoreUnavailable`."""
         ...
+
+
+class SeriesCount(Protocol):
+    """Of a store in which each combination of names costs memory and time for ever, whatever it holds."""
+
+    def read(self, sites: Collection[str]) -> None:
+        """Prepares `part` for rows of these sites. Raises `StoreUnavailable`."""
+        ...
+
+    def part(self, batch: RowBatch, most_a_day: int, planned: set[int]) -> tuple[RowBatch, int]:
+        """The batch without rows that would bring more new series than its gateway may, and how many rows are left out.
+        most_a_day: new series; those of five days at once. planned: new ones of batches that are not written yet, to which
+        those of this one are added. Asks no server.
+        """
+        ...
+
+
+@runtime_checkable
+class CountsSeries(Protocol):
+    """A store that knows which series are new, and who brings them."""
+
+    series: SeriesCount
 
 
 @runtime_checkable

@@ -1,14 +1,14 @@
 """Settles envelopes: plans, commits to store and ledger, adopts the result, then sends receipts."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
 from center.contract.ledger import Changes
-from center.contract.store import ForgetsMachines, KeepsValues, RowBatch, StoreRefused, StoreUnavailable
+from center.contract.store import CountsSeries, ForgetsMachines, KeepsValues, RowBatch, StoreRefused, StoreUnavailable
 from center.ingest.peer_sync import PeerSync
-from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
+from center.ingest.planning.plan import EnvelopeMessage, IngestPlan, SeriesRoom
 from center.ingest.planning.planner import plan_messages, plan_replay
 from center.ingest.receipts import ReceiptSender
 from center.ingest.retry import StoreRetry
@@ -48,7 +48,8 @@ class Settler:
 
         def planned() -> IngestPlan:
             now_ns, times = self._center.now_ns(), self._center.open_times()
-            return plan_messages(self._cache, messages, now_ns, times, refused=refused)
+            room = self._room({message.topic.site for message in messages})
+            return plan_messages(self._cache, messages, now_ns, times, refused=refused, room=room)
 
         plan = self._retry.run(lambda: self._peers.reconciled(planned))
         if plan is None:
@@ -82,7 +83,9 @@ class Settler:
             raise LookupError(f"there is no quarantined payload {number}")
         self._peers.catch_up(now=True)
         now_ns, times = self._center.now_ns(), self._center.open_times()
-        plan, refusal = plan_replay(self._cache, number, entry, now_ns, times, partly=partly)
+        where = parse(entry.topic)
+        room = self._room({where.site}) if where else None
+        plan, refusal = plan_replay(self._cache, number, entry, now_ns, times, partly=partly, room=room)
         try:
             if not self.commit(plan.batches, plan.changes()):
                 raise StoreUnavailable(self._center.health.condition("store"))
@@ -125,6 +128,14 @@ class Settler:
         self._cache.adopt(result)
         return True
 
+    def _room(self, sites: Collection[str]) -> SeriesRoom | None:
+        """For new series of these sites. May raise `StoreUnavailable`."""
+        store = self._center.store
+        if not isinstance(store, CountsSeries):
+            return None
+        store.series.read(sites)
+        return SeriesRoom(store.series, self._center.budgets.limits.series)
+
     def _count(self, plan: IngestPlan) -> None:
         health = self._center.health
         for name, number in plan.counts.items():
@@ -140,6 +151,8 @@ class Settler:
         budgets, now_s = self._center.budgets, time.monotonic()
         for (site, gateway), size in plan.unpacked.items():
             budgets.charge_unpacked(site, gateway, size, now_s)
+        for site, gateway in plan.beyond_series:
+            budgets.beyond_series(site, gateway, now_s)
         for (site, gateway), sizes in _quarantined(plan).items():
             if not budgets.quarantined(site, gateway, sizes, now_s):
                 continue

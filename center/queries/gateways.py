@@ -112,7 +112,8 @@ class GatewayAnswer(TypedDict):
     closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
     held_back: how many of its messages were not taken since the start, if it sent more than its budget within the last ten
     minutes, else 0. unreceived: how many envelopes it says wait, if it has said so for 15 minutes and none of it has come, else 0.
-    unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
+    series_beyond: rows of it are in quarantine lately, since they would bring more new names and combinations of names to InfluxDB than it
+    may. unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
     catalogue) and values. boxes: how many boxes run as this gateway, 1 unless somebody made a mistake; held: what waits for
     a decision about them. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
     them.
@@ -139,6 +140,7 @@ class GatewayAnswer(TypedDict):
     trouble: str
     unreadable: bool
     held_back: int
+    series_beyond: bool
     unreceived: int
     link: list[LinkAnswer]
     boxes: int
@@ -221,6 +223,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "unreadable": picture.unreadable(now_ns),
         "held_back": back.messages if back else 0,
+        "series_beyond": center.budgets.is_beyond_series(site, gateway, time.monotonic()),
         "unreceived": _unreceived(picture, streams, now_ns),
         "boxes": max(1, len(picture.boxes.rivals(now_ns))),
         "held": _held(center, site, gateway),

@@ -22,8 +22,8 @@ _MINUTE_S, _DAY_S = 60.0, 86_400.0
 
 @dataclass(frozen=True)
 class BudgetLimits:
-    """By gateway. per minute: `messages`, `packed_bytes` as they arrive, `unpacked_bytes`; per day: `site_bodies`;
-    quarantine_bytes: kept in quarantine.
+    """By gateway. per minute: `messages`, `packed_bytes` as they arrive, `unpacked_bytes`; per day: `site_bodies`, and
+    `series`: new ones in a store that counts them; quarantine_bytes: kept in quarantine.
     """
 
     messages: int = 3000
@@ -31,6 +31,7 @@ class BudgetLimits:
     unpacked_bytes: int = 128 * _MB
     site_bodies: int = 200
     quarantine_bytes: int = 512 * _MB
+    series: int = 20_000
 
 
 class HeldBack(NamedTuple):
@@ -48,6 +49,7 @@ class _Account:
     at_s: float
     refused: int = 0
     refused_s: float = float("-inf")
+    beyond_series_s: float = float("-inf")
     quarantined_bytes: int | None = None
     """At most so many are in the ledger's quarantine; None before anybody has looked."""
 
@@ -100,6 +102,16 @@ class Budgets:
         """So many bytes of it are in quarantine: somebody has looked."""
         with self._lock:
             self._account(site, gateway, now_s).quarantined_bytes = size
+
+    def beyond_series(self, site: str, gateway: str, now_s: float) -> None:
+        """Some of its rows are in quarantine, since they would bring more new series than it may."""
+        with self._lock:
+            self._account(site, gateway, now_s).beyond_series_s = now_s
+
+    def is_beyond_series(self, site: str, gateway: str, now_s: float) -> bool:
+        """Whether that was within the last ten minutes."""
+        account = self._accounts.get((site, gateway))
+        return account is not None and now_s - account.beyond_series_s <= _LATELY_S
 
     def held_back(self, site: str, gateway: str, now_s: float) -> HeldBack | None:
         """The gateway's state if it was held back within the last ten minutes."""

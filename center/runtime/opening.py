@@ -48,6 +48,7 @@ def _limits(budget: BudgetModel) -> BudgetLimits:
         budget.unpacked_mb_per_minute * _MB,
         budget.site_bodies_per_day,
         budget.quarantine_mb * _MB,
+        budget.series_per_day,
     )
 
 

@@ -32,12 +32,19 @@ T = ns("2026-03-02T08:00:00")
 
 
 class Recorder:
-    """A tiny 2.x: organizations, buckets and mappings that it is told of, and writes answered as scripted."""
+    """A tiny 2.x: organizations, buckets and mappings that it is told of, and writes answered as scripted. It has no rows, and
+    keeps the list of series apart.
+    """
 
     def __init__(self):
-        self.seen, self.buckets, self.dbrps, self.answers = [], [], [], []
+        self.seen, self.buckets, self.dbrps, self.answers, self.listed = [], [], [], [], []
 
     def reply(self, method, path, query, body, headers):
+        if path == "/query":
+            return 200, {"results": [{} for _ in query["q"][0].split("; ")]}
+        if path == "/api/v2/write" and body.startswith("series,"):
+            self.listed.append((query["bucket"], body))
+            return 204, None
         self.seen.append((method, path, query, body, headers.get("Authorization")))
         if path == "/api/v2/orgs":
             return 200, {"orgs": [{"id": "o1", "name": "nhip"}] if query["org"] == ["nhip"] else []}
@@ -127,6 +134,9 @@ def test_on_2x_rows_and_marks_go_to_their_buckets(two):
     )
     assert writes[1][1].startswith("hours,site=van-long touched=")
     assert writes[1][1].endswith(f" {T}")
+    before, brought = two.listed
+    assert before == (["nhip-books"], "series,site=van-long seen=0i 0")
+    assert brought[1].startswith("series,gateway=main,site=van-long seen=")
     assert writes[2][1] == f'marks,gateway=main,site=van-long,stream={STREAM} beyond="[[5,6]]",mark=3i 0'
     store.close()
 
@@ -276,7 +286,7 @@ def test_a_long_write_goes_side_by_side_and_ends_with_the_slowest(two):
             if together.wait() == 0:
                 threading.Event().wait(0.2)  # the slowest one
             answered.append(body.count("\n") + 1)
-        elif path == "/api/v2/write":
+        elif path == "/api/v2/write" and body.startswith("hours"):
             assert sum(answered) == 2 * BATCH_LINES + 1, "the hour is touched before its rows are there"
         return plain(method, path, query, body, headers)
 

@@ -96,6 +96,8 @@ def troubles(row: Row, zone: tzinfo, lang: str, *, decides: bool = False) -> Seq
         out.append(say("delivery.trouble.unreadable", lang))
     if row["held_back"]:
         out.append(say("delivery.trouble.held_back", lang, count=number(row["held_back"], lang)))
+    if row["series_beyond"]:
+        out.append(say("delivery.trouble.series_beyond", lang))
     if row["unreceived"]:
         out.append(say("delivery.trouble.unreceived", lang, count=number(row["unreceived"], lang)))
     if row["cannot_store"]:

@@ -87,7 +87,30 @@ def _plan_dropped(plan: IngestPlan, body: Any, seq: int, record: StreamRecord) -
 def _plan_values(plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:
     values = read_values_body(body)
     plausible_values(values, plan.times)
-    plan.batches.append(RowBatch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values))
+    batch, beyond = _within_series(
+        plan, RowBatch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values)
+    )
+    plan.batches.append(batch)
+    if beyond:
+        raise Unsound(beyond)
+
+
+def _within_series(plan: IngestPlan, batch: RowBatch) -> tuple[RowBatch, str]:
+    """The batch without rows that would bring more new series than the gateway may, and why, "" if there are none."""
+    if plan.room is None:
+        return batch, ""
+    whose = (batch.origin.site, batch.origin.gateway)
+    most = plan.room.most_a_day
+    part, left_out = plan.room.counted.part(batch, most, plan.new_series.setdefault(whose, set()))
+    if not left_out:
+        return batch, ""
+    plan.counts["rows_beyond_series"] += left_out
+    plan.beyond_series.add(whose)
+    rows = len(batch.facts) + len(batch.losses) + len(batch.stops) + len(batch.values)
+    return part, (
+        f"series: {left_out} of {rows} rows have names or combinations of names that are new, beyond the {most} a day that a "
+        "gateway may bring (budget.series_per_day); stop what makes ever new products, reasons or tags, and replay them"
+    )
 
 
 def _origin(where: Topic, envelope: Envelope) -> Origin:
@@ -109,6 +132,7 @@ def _plan_facts(
     batch, late = open_part(batch, plan.times)
     key = StreamKey(where.site, where.gateway, envelope.stream)
     batch, waits = counting_part(batch, record, _beside(cache, plan, key))
+    batch, beyond = _within_series(plan, batch)
     plan.covered.setdefault(key, set()).update((batch.facts.minute_ns // MINUTE_NS).tolist())
     _note_first_minutes(cache, plan, where, batch)
     plan.batches.append(batch)
@@ -116,7 +140,7 @@ def _plan_facts(
     if foreign:
         named = ", ".join(f"machine {machine!r} belongs to gateway {gateway!r}" for machine, gateway in foreign.items())
         reasons.append(f"{named}; hand it over first")
-    reasons += [reason for reason in (late, waits) if reason]
+    reasons += [reason for reason in (late, waits, beyond) if reason]
     if reasons:
         raise Unsound("; ".join(reasons))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from center.contract.ledger import Changes, QuarantinedPayload
-from center.contract.store import RowBatch
+from center.contract.store import RowBatch, SeriesCount
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.retention import ALWAYS, OpenTimes
 from center.model.site_revisions import Revision, RevisionKey
@@ -23,18 +23,28 @@ class EnvelopeMessage:
     payload: bytes
 
 
+@dataclass(frozen=True)
+class SeriesRoom:
+    """How many new series each gateway may bring to the store. most_a_day: as `SeriesCount.part` has it."""
+
+    counted: SeriesCount
+    most_a_day: int
+
+
 @dataclass
 class IngestPlan:
     """Rows, ledger changes and receipts that follow from a run of messages.
 
-    times: of which rows are accepted; before: the records on which the plan is
+    times: of which rows are accepted; room: for new series, None where the store counts none; before: the records on which the plan is
     based; heard: gateways that are owed a receipt; newer: gateways that sent an envelope of a later version; disputed: for each stream with a conflict the seq and the digest that
     was settled first; outdated: site bodies that count no more, without their text; revisions: by site and gateway those that
-    count then; unpacked: by site and gateway the bytes of their bodies; unsure: digests of envelopes taken as repeated although this process does not know the digest
+    count then; new_series: by site and gateway what its rows bring; beyond_series: gateways that would bring more than they may;
+    unpacked: by site and gateway the bytes of their bodies; unsure: digests of envelopes taken as repeated although this process does not know the digest
     that was settled.
     """
 
     times: OpenTimes = ALWAYS
+    room: SeriesRoom | None = None
     before: dict[StreamKey, StreamRecord] = field(default_factory=dict)
     batches: list[RowBatch] = field(default_factory=list)
     streams: dict[StreamKey, StreamRecord] = field(default_factory=dict)
@@ -48,6 +58,8 @@ class IngestPlan:
     newer: set[tuple[str, str]] = field(default_factory=set)
     covered: dict[StreamKey, set[int]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    new_series: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    beyond_series: set[tuple[str, str]] = field(default_factory=set)
     unpacked: Counter[tuple[str, str]] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
     disputed: dict[StreamKey, tuple[int, bytes]] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from typing import Final
 from center.contract.ledger import QuarantinedPayload
 from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify, cover
 from center.ingest.planning.content import plan_content
-from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
+from center.ingest.planning.plan import EnvelopeMessage, IngestPlan, SeriesRoom
 from center.ledger.cache import LedgerCache
 from center.model.retention import ALWAYS, OpenTimes
 from wire.envelope import Envelope, NewerVersion, Unsound, open_envelope
@@ -57,11 +57,12 @@ def plan_messages(
     times: OpenTimes = ALWAYS,
     *,
     refused: str = "",
+    room: SeriesRoom | None = None,
 ) -> IngestPlan:
     """The plan for these messages, in order of arrival. refused: why the store refuses their content, which is then
-    quarantined unread.
+    quarantined unread; room: for new series.
     """
-    plan = IngestPlan(times)
+    plan = IngestPlan(times, room)
     for message in messages:
         _plan_message(cache, plan, message, now_ns, refused)
     return plan
@@ -163,6 +164,7 @@ def plan_replay(
     times: OpenTimes = ALWAYS,
     *,
     partly: bool = False,
+    room: SeriesRoom | None = None,
 ) -> tuple[IngestPlan, Unsound | None]:
     """The plan for a quarantined payload that may be accepted by now: by a newer program, or because a machine was
     handed over. The entry leaves the quarantine in the step that stores its content. partly: if only some of its rows are
@@ -177,10 +179,10 @@ def plan_replay(
     key = StreamKey(where.site, where.gateway, envelope.stream)
     record = cache.streams.get(key)
     if record is None or not is_settled(record.marks, envelope.seq):
-        plan = _plan_unsettled(cache, message, key, now_ns, times)
+        plan = _plan_unsettled(cache, message, key, now_ns, times, room)
     else:
         _check_same_content(cache, entry, key, envelope)
-        plan = IngestPlan(times, before={key: record}, heard={(where.site, where.gateway)})
+        plan = IngestPlan(times, room, before={key: record}, heard={(where.site, where.gateway)})
         released = replace(record, quarantined=max(record.quarantined - 1, 0), seen_ns=now_ns)
         try:
             released = plan_content(cache, plan, where, envelope, released)
@@ -195,10 +197,10 @@ def plan_replay(
 
 
 def _plan_unsettled(
-    cache: LedgerCache, message: EnvelopeMessage, key: StreamKey, now_ns: int, times: OpenTimes
+    cache: LedgerCache, message: EnvelopeMessage, key: StreamKey, now_ns: int, times: OpenTimes, room: SeriesRoom | None
 ) -> IngestPlan:
     """As if the message arrived now. Raises `Unsound` if it would be quarantined or not settled again."""
-    plan = plan_messages(cache, [message], now_ns, times)
+    plan = plan_messages(cache, [message], now_ns, times, room=room)
     if plan.quarantine:
         raise Unsound(plan.quarantine[0].reason)
     if key not in plan.streams:

@@ -24,6 +24,7 @@ from center.stores.influxdb.hours import index
 from center.stores.influxdb.hours.cache import HoursCache
 from center.stores.influxdb.hours.upkeep import HourSums
 from center.stores.influxdb.marks import InfluxMarks
+from center.stores.influxdb.series import SeriesList
 from center.stores.influxdb.server import AccessDenied, InfluxServer
 from center.stores.influxdb.settings import S_NS, read_settings
 from center.stores.influxdb.setup import prepare
@@ -36,8 +37,8 @@ _FAR_NS: Final = 2**62
 
 
 class InfluxStore:
-    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `BinsValues`, `ForgetsMachines` and `Exportable`. Any
-    thread may read; writes are serialised.
+    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `BinsValues`, `CountsSeries`, `ForgetsMachines` and
+    `Exportable`. Any thread may read; writes are serialised.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class InfluxStore:
         self.value_bins = partial(read_bins, database)
         self.hours = HourSums(database, cache, kept_ns, now_ns)
         self.aside = self.hours.aside
+        self.series = SeriesList(database, now_ns)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """By the contract of `Store`. Raises `StoreRefused` for rows that the server will never accept (older than its
@@ -64,6 +66,7 @@ class InfluxStore:
             lines = [*batch_lines(batches), *process_values.value_lines(batches)]
         except (TooMany, UnicodeError) as error:
             raise StoreRefused(str(error)) from error
+        self.series.enter(batches)
         try:
             self.database.write_rows(lines)
         finally:  # also after a refusal: the other rows are there

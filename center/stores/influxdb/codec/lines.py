@@ -5,6 +5,8 @@ losses: the same with state and reason. stops: tags site, machine, row; everythi
 facts_hour, losses_hour (policy `books`): the same without stream; sums of an hour, at its start.
 marks: tags site, gateway, stream, writer (of several processes); fields mark and beyond; always at time 0, so that a
 new point replaces the old one.
+series (policy `books`): tags site, gateway; the time is a digest of a series of rows, below `SERIES_ENDS_NS` so that all lie in one
+shard; field seen: when the gateway brought it [ns UTC], 0 if it was there before anybody counted.
 
 A row's time is its minute + n ms. `n` counts over all keys of machine and minute, so no two rows of a series share a
 time, and the same row written again replaces itself.
@@ -14,8 +16,10 @@ fields. A date as tag would create a series for each day; this creates one or tw
 and `day` are exactly the sums by business date, whatever the zone and the shifts.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +35,8 @@ from wire.marks import Marks
 DAY_NS: Final = 86_400_000_000_000
 COMPLETE_NS: Final = -1
 """The time of the point that says that the list of a site's hours is complete: no hour begins there."""
+SERIES_ENDS_NS: Final = 2**40
+"""Eighteen minutes: two of a hundred thousand series share a digest in one site of two hundred, and the second is then free."""
 STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
 
 
@@ -74,11 +80,41 @@ def _table_lines(
         return []
     if int(table.n.max()) >= MAX_ROWS_PER_MINUTE:
         raise TooMany(f"{measurement} of stream {batch.origin.stream}: row {int(table.n.max())} of one machine-minute")
-    keys: list[tuple[Any, ...]] = list(zip(*_key_columns(table), strict=True))
-    prefixes = {key: _prefix(measurement, batch, key) for key in set(keys)}
+    keys = _keys(table)
+    prefixes = {key: _prefix(measurement, batch.origin.site, batch.origin.stream, key) for key in set(keys)}
     times = (table.minute_ns + table.n * MS_NS).tolist()
     fields = _all_fields(table.sums, columns) if zeros else _fields(table.sums, columns)
     return [f"{prefixes[key]} {field} {time}" for key, field, time in zip(keys, fields, times, strict=True)]
+
+
+def series_of(measurement: str, batch: RowBatch, table: Facts | Losses) -> Int64:
+    """The series of each row, as a digest."""
+    keys = _keys(table)
+    site, stream = batch.origin.site, batch.origin.stream
+    found = {key: series_digest(_prefix(measurement, site, stream, key)) for key in set(keys)}
+    return np.array([found[key] for key in keys], np.int64)
+
+
+def stop_series(batch: RowBatch) -> Int64:
+    """The same for stops."""
+    return np.array([series_digest(_stop_prefix(batch.origin.site, stop)) for stop in batch.stops], np.int64)
+
+
+@lru_cache(8192)
+def series_digest(prefix: str) -> int:
+    """A series, which begins its lines so, as a time of the measurement `series`; never 0."""
+    whole = int.from_bytes(hashlib.blake2b(prefix.encode(), digest_size=8).digest())
+    return 1 + whole % (SERIES_ENDS_NS - 1)
+
+
+def series_lines(site: str, gateway: str, digests: Iterable[int], seen_ns: int) -> list[str]:
+    """Lines that record who brought these series, and when."""
+    start = tags("series", {"gateway": gateway, "site": site})
+    return [f"{start} seen={seen_ns}i {digest}" for digest in digests]
+
+
+def _keys(table: Facts | Losses) -> list[tuple[Any, ...]]:
+    return list(zip(*_key_columns(table), strict=True))
 
 
 def _key_columns(table: Facts | Losses) -> list[list[Any]]:
@@ -90,7 +126,8 @@ def _key_columns(table: Facts | Losses) -> list[list[Any]]:
     return columns
 
 
-def _prefix(measurement: str, batch: RowBatch, key: tuple[Any, ...]) -> str:
+@lru_cache(8192)
+def _prefix(measurement: str, site: str, stream: str, key: tuple[Any, ...]) -> str:
     machine, calendar, day, shift, product, *more = key
     return tags(
         measurement,
@@ -101,9 +138,9 @@ def _prefix(measurement: str, batch: RowBatch, key: tuple[Any, ...]) -> str:
             "product": product,
             "reason": more[1] if more else "",
             "shift": shift,
-            "site": batch.origin.site,
+            "site": site,
             "state": State(more[0]).word if more else "",
-            "stream": batch.origin.stream,
+            "stream": stream,
         },
     )
 
@@ -124,8 +161,6 @@ def _fields(sums: Int64, columns: Sequence[str]) -> list[str]:
 
 def _stop_line(site: str, stop: Stop) -> str:
     """Each revision is a point of its own: the tag `row` distinguishes revisions of the same start."""
-    plain = stop.id == str(stop.start_ns // MS_NS)
-    row = str(stop.revision) if plain else f"{stop.revision}:{stop.id}"
     fields = {
         "by": field_text(stop.by),
         "end_ns": "" if stop.end_ns is None else f"{stop.end_ns}i",
@@ -137,7 +172,13 @@ def _stop_line(site: str, stop: Stop) -> str:
         "to_product": field_text(stop.to_product),
     }
     written = ",".join(f"{name}={value}" for name, value in fields.items() if value)
-    return f"{tags('stops', {'machine': stop.machine, 'row': row, 'site': site})} {written} {stop.start_ns}"
+    return f"{_stop_prefix(site, stop)} {written} {stop.start_ns}"
+
+
+def _stop_prefix(site: str, stop: Stop) -> str:
+    plain = stop.id == str(stop.start_ns // MS_NS)
+    row = str(stop.revision) if plain else f"{stop.revision}:{stop.id}"
+    return tags("stops", {"machine": stop.machine, "row": row, "site": site})
 
 
 def mark_lines(marks: Mapping[StreamKey, Marks], writer: str = "") -> list[str]:

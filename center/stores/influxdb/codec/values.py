@@ -14,7 +14,8 @@ import numpy as np
 from center.contract.store import BinsQuery, Origin, RowBatch, ValueBins, ValueQuery
 from center.stores.influxdb.codec.answers import Answer, series
 from center.stores.influxdb.codec.escape import field_text, literal, name, tags, unpack
-from oee.model.facts import NO_FACTS, NO_LOSSES
+from center.stores.influxdb.codec.lines import series_digest
+from oee.model.facts import NO_FACTS, NO_LOSSES, Int64
 from oee.model.states import Quality
 from wire.values import Values
 
@@ -29,14 +30,22 @@ def value_lines(batches: Iterable[RowBatch]) -> list[str]:
     lines: list[str] = []
     for batch in batches:
         rows, origin = batch.values, batch.origin
-        prefixes = {
-            tag: tags(MEASUREMENT, {"gateway": origin.gateway, "site": origin.site, "tag": tag})
-            for tag in set(rows.tag.tolist())
-        }
+        prefixes = {tag: _prefix(origin, tag) for tag in set(rows.tag.tolist())}
         columns = (rows.tag.tolist(), rows.t_ns.tolist(), rows.number.tolist(), rows.text.tolist())
         for tag, t_ns, number, text, quality in zip(*columns, rows.quality.tolist(), strict=True):
             lines.append(f"{prefixes[tag]} {_field(number, text, quality)} {t_ns}")
     return lines
+
+
+def value_series(batch: RowBatch) -> Int64:
+    """The series of each process value, as a digest."""
+    tag = batch.values.tag.tolist()
+    found = {name: series_digest(_prefix(batch.origin, name)) for name in set(tag)}
+    return np.array([found[name] for name in tag], np.int64)
+
+
+def _prefix(origin: Origin, tag: str) -> str:
+    return tags(MEASUREMENT, {"gateway": origin.gateway, "site": origin.site, "tag": tag})
 
 
 def _field(number: float, text: str | None, quality: int) -> str:
