@@ -36,3 +36,6 @@ class BudgetModel(Strict):
         description="New combinations of names (machine, shift, product, reason, tag) on InfluxDB; those of five days at once.",
         examples=["20000"],
     )
+    notices_per_day: int = Field(
+        default=10_000, ge=100, le=10_000_000, description="Calls, notes and counts of the tablets.", examples=["10000"]
+    )

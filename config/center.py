@@ -93,6 +93,18 @@ class ConnectionsModel(Strict):
         description="How long it may take for a request's body of 64 kB; larger ones, where they are allowed, have longer.",
         examples=["30s"],
     )
+    unread: Duration = Field(
+        default=60.0,
+        description="How long a browser may take nothing of what it has asked for before its connection is ended.",
+        examples=["60s"],
+    )
+    live_pages: int = Field(
+        default=100,
+        ge=4,
+        le=10_000,
+        description="Most live pages of one account at once, and a third of those of one address; screens that share an account count together.",
+        examples=[100],
+    )
 
 
 class CenterFile(BrokerLink):

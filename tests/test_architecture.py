@@ -292,7 +292,7 @@ ARROWS = {
         admin/        -> document frame draw/
         targets/      -> document frame draw/
         declare/      -> machine/ document frame draw/
-        pages         -> delivery/ fleet/ machine/ frame
+        pages         -> session/ delivery/ fleet/ machine/ document frame
         session/      -> document frame draw/
         delivery/     -> document frame draw/
         fleet/        -> document frame draw/ windows

@@ -55,10 +55,11 @@ class ChangeRow(TypedDict):
 
 
 class TrailAnswer(TypedDict):
-    """Changes, the newest first; count is of all."""
+    """Changes, the newest first; count is of all, and head the digest of the last entry, which covers all of them."""
 
     rows: list[ChangeRow]
     count: int
+    head: str
 
 
 def add_accounts(app: FastAPI, engine: Engine) -> None:
@@ -82,7 +83,7 @@ def add_accounts(app: FastAPI, engine: Engine) -> None:
     ) -> Any:
         """Every change to accounts, tokens and enrolment."""
         rows, count = audit.entries(engine, before, limit)
-        return {"rows": [change_row(row) for row in rows], "count": count}
+        return {"rows": [change_row(row) for row in rows], "count": count, "head": audit.head(engine)}
 
 
 def _sites(sites: frozenset[str] | None) -> list[str] | None:

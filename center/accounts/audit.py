@@ -66,6 +66,14 @@ def record(connection: Connection, now_ns: int, actor: Actor, what: str, about: 
     connection.execute(AUDIT_CHAIN.insert().values(id=added.id, digest=link(before or NO_ENTRY, added)))
 
 
+def head(engine: Engine) -> str:
+    """The digest of the last entry, which covers all before; of an empty trail the one that the first will be linked to. Raises
+    `StoreUnavailable`.
+    """
+    with reading(engine) as connection:
+        return connection.scalar(select(AUDIT_CHAIN.c.digest).order_by(AUDIT_CHAIN.c.id.desc()).limit(1)) or NO_ENTRY
+
+
 def verify(engine: Engine, head: str = "") -> ChainCheck:
     """Checks every entry. head: a digest that must be in the chain, as a backup's manifest names it; "" for none. Raises
     `StoreUnavailable`.

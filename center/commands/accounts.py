@@ -281,9 +281,11 @@ def show_audit(center: Path, limit: int, as_json: bool, lang: str) -> None:
     from center.accounts.texts import change_text, detail_text, time_text
     from words import say
 
-    entries, count = _change(center, lang, lambda engine, *_: audit.entries(engine, None, limit))
+    (entries, count), head = _change(
+        center, lang, lambda engine, *_: (audit.entries(engine, None, limit), audit.head(engine))
+    )
     if as_json:
-        show_json({"rows": [change_row(item) for item in entries], "count": count})
+        show_json({"rows": [change_row(item) for item in entries], "count": count, "head": head})
         return
     for item in entries:
         address = item.address or say("audit.at_the_machine", lang)
@@ -294,6 +296,7 @@ def show_audit(center: Path, limit: int, as_json: bool, lang: str) -> None:
             detail_text(item, lang),
         ]
         click.echo("  ".join(filter(None, parts)))
+    click.echo(f"{say('audit.head', lang)} {head}")
 
 
 COMMANDS = (user, token)

@@ -60,6 +60,14 @@ def error_page(center: CenterState, connection: HTTPConnection, title: str, text
     return document(center, frame.viewer_of(connection), lang, title, content, status=status)
 
 
+def too_many_pages(center: CenterState, connection: HTTPConnection) -> HTMLResponse:
+    """The answer to whoever has too many live pages open."""
+    lang = frame.language(connection, center)
+    return error_page(
+        center, connection, say("console.too_many_pages", lang), say("console.too_many_pages.help", lang), 429
+    )
+
+
 def add_error_pages(app: FastAPI, center: CenterState) -> None:
     """Outside the API, errors are answered with pages instead of JSON; also those of the gate, before any route."""
 

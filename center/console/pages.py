@@ -1,11 +1,12 @@
 """Routes of the console's live pages, and NiceGUI mounted on the center's application."""
 
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from nicegui import app as nicegui_app
-from nicegui import ui
+from nicegui import core, ui
 from nicegui.client import Client
 from nicegui.page import page as page_settings
 from nicegui.translations import translations
@@ -13,13 +14,16 @@ from nicegui.translations import translations
 from center.api.outside import inside, outside
 from center.console import frame
 from center.console.delivery import page as delivery
+from center.console.document import too_many_pages
 from center.console.fleet import page as fleet
 from center.console.fleet.hall import HALL
 from center.console.machine import page as machine
+from center.console.session.live import LivePages
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
 from words import say
 
+_LIVE_PAGES: Final = 100
 _PATIENCE_S: Final = 60.0
 """NiceGUI answers 500 for a page that is not built in this time: on a busy machine the first one takes some seconds."""
 _ICON = (
@@ -42,6 +46,9 @@ def add_pages(
     """
     cache: AnswerCache = app.state.answers
     frame.serve_assets()
+    most = getattr(app.state, "live_pages", _LIVE_PAGES)
+    nicegui_app.add_middleware(LivePages, refusal=partial(too_many_pages, center), most=most)
+    core.sio.on("log", lambda _socket, _message: None)  # what a browser wants in our log
     translations["vi"] = {
         "connection_lost": say("console.connection_lost", "vi"),
         "trying_to_reconnect": say("console.reconnecting", "vi"),

@@ -20,6 +20,8 @@ KEEP_UNSETTLED: Final = 10_000
 """Quarantined payloads without a sound header that are kept: anybody with an account at the broker can make these."""
 KEEP_UNSETTLED_OF_ONE: Final = 200
 """The same of one gateway: enough to see what is wrong with it."""
+ENTRY_BYTES: Final = 4096
+"""What a quarantined payload costs beside its bytes: row, index, and its part of each list."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ class Ledger(Protocol):
         ...
 
     def prune(self, site: str, gateway: str, most_bytes: int) -> tuple[int, int]:
-        """Deletes the gateway's oldest quarantined payloads until at most so many bytes are left. Returns how many are left
-        [bytes], and how many payloads were deleted. Raises `StoreUnavailable`.
+        """Deletes the gateway's oldest quarantined payloads if there are more than so many bytes, as `surplus` says. Returns how many are
+        left [bytes], and how many payloads were deleted. Raises `StoreUnavailable`.
         """
         ...
 
@@ -158,6 +160,10 @@ class ProcessGroup(Protocol):
 
     def lease(self, job: str) -> bool:
         """Whether this process holds the lease of the job, now or from now on until it ends or loses its connection."""
+        ...
+
+    def workers(self) -> int:
+        """How many processes settle envelopes, of which this is one from now on; at least 1."""
         ...
 
 
@@ -209,15 +215,18 @@ def with_room(entries: Sequence[QuarantinedPayload], count: Callable[[str], int]
 
 
 def surplus(sizes: Sequence[tuple[int, int]], most_bytes: int) -> tuple[int, list[int]]:
-    """How many bytes are left, and the ids of the oldest payloads that are too many. sizes: id and size [bytes] of each, the
-    oldest first.
+    """How many bytes are left, with `ENTRY_BYTES` for each payload, and the ids of the oldest payloads that go. If there are more than
+    most_bytes a quarter of that is made free too, so that not every further payload is a reason to look at all of them.
+    sizes: id and size [bytes] of each, the oldest first.
     """
-    left, gone = sum(size for _, size in sizes), []
+    left, gone = sum(size + ENTRY_BYTES for _, size in sizes), list[int]()
+    if left <= most_bytes:
+        return left, gone
     for number, size in sizes:
-        if left <= most_bytes:
+        if left <= most_bytes * 3 // 4:
             break
         gone.append(number)
-        left -= size
+        left -= size + ENTRY_BYTES
     return left, gone
 
 

@@ -1,5 +1,6 @@
 """`live` and `status` messages: the current state of a gateway, and the receipts that it reports."""
 
+import time
 from collections.abc import Callable
 
 from pydantic import ValidationError
@@ -40,10 +41,10 @@ class GatewayStateHandler:
         now_ns, pictures = self._center.now_ns(), self._center.pictures
         try:
             if where.kind == "live":
-                live = Live.model_validate_json(unpack_message(message.payload))
+                live = Live.model_validate_json(self._unpacked(message, where))
                 pictures.record_live(where.site, where.gateway, live, now_ns)
             elif message.payload:
-                status = Status.model_validate_json(unpack_message(message.payload))
+                status = Status.model_validate_json(self._unpacked(message, where))
                 pictures.record_status(where.site, where.gateway, status, now_ns, kept=message.kept)
                 if self._settles and status.online and status.ask:
                     self._receipts.answer(where.site, where.gateway, now_ns, status.ask)
@@ -54,6 +55,12 @@ class GatewayStateHandler:
             pictures.record_unreadable(where.site, where.gateway, now_ns)
             self._center.health.set_note("last_malformed", f"{message.topic}: {reason}")
         return False
+
+    def _unpacked(self, message: Arrived, where: Topic) -> bytes:
+        """The JSON of a message, charged to its gateway. Raises `Unsound`."""
+        text = unpack_message(message.payload)
+        self._center.budgets.charge_unpacked(where.site, where.gateway, len(text), time.monotonic())
+        return text
 
     def record_newer(self, site: str, gateway: str) -> None:
         """Records that a gateway speaks a newer version of the topics."""
@@ -66,9 +73,19 @@ class GatewayStateHandler:
             return
         status = Status.model_validate_json(unpack_message(message.payload))
         self._on_status(where.site, where.gateway, status)
-        is_noted = self.notices is not None and self.notices.record_status(where.site, where.gateway, status)
+        is_noted = self._notes(where, status)
         if self._settles:
             hold_younger(self._center, where.site, where.gateway, self._commit)
             self._receipts.check(where.site, where.gateway, status, self._commit)
             if is_noted:
                 self._receipts.send([(where.site, where.gateway)])
+
+    def _notes(self, where: Topic, status: Status) -> bool:
+        """Stores a status' notices as far as the gateway may have so many; whether it is to be told."""
+        if self.notices is None:
+            return False
+        new = self.notices.new_of(where.site, where.gateway, status)
+        if new and not self._center.budgets.admits_notices(where.site, where.gateway, new, time.monotonic()):
+            self._center.health.count("held_back")
+            return False
+        return self.notices.record_status(where.site, where.gateway, status)

@@ -20,16 +20,26 @@ class NoticeKeeper:
         self._stored: dict[tuple[str, str], list[str]] = {}
         self._lock = threading.Lock()
 
+    def new_of(self, site: str, gateway: str, status: Status) -> int:
+        """How many of a status' notices were not in the one before."""
+        return len({item.id for item in status.notices}.difference(self.noted(site, gateway)))
+
     def record_status(self, site: str, gateway: str, status: Status) -> bool:
         """Stores a status' notices; whether the gateway is to be told. What the database refuses now comes again."""
         try:
-            ids = store_notices(self.engine, site, gateway, status.notices) if status.notices else []
+            ids = self._stored_of(site, gateway, status)
         except StoreUnavailable:
             return False
         with self._lock:
             if (site, gateway) in self._stored or len(self._stored) < _MOST_GATEWAYS:
                 self._stored[site, gateway] = ids
         return bool(ids)
+
+    def _stored_of(self, site: str, gateway: str, status: Status) -> list[str]:
+        """The ids of the notices, all stored; a status that repeats the one before asks no database."""
+        if not self.new_of(site, gateway, status):
+            return [item.id for item in status.notices]
+        return store_notices(self.engine, site, gateway, status.notices)
 
     def noted(self, site: str, gateway: str) -> list[str]:
         """The ids of the notices in the gateway's latest status, all stored."""

@@ -20,8 +20,9 @@ _ATTEMPTS: Final = 5
 class PeerSync:
     """Used by the ingest worker's thread alone, which alone changes the ledger cache."""
 
-    def __init__(self, center: CenterState) -> None:
-        self._center = center
+    def __init__(self, center: CenterState, *, settles: bool = False) -> None:
+        """settles: this process takes a share of what gateways send."""
+        self._center, self._settles = center, settles
         self._ledger = center.ledger if isinstance(center.ledger, SharedLedger) else None
         self._synced_ns, self._next_s = 0, 0.0
 
@@ -43,6 +44,8 @@ class PeerSync:
         else:
             cache.adopt(changes)
         self._synced_ns = read_ns
+        if self._settles:
+            self._center.budgets.share_among(self._ledger.processes.workers())
 
     def reconciled(self, make_plan: Callable[[], IngestPlan]) -> IngestPlan:
         """A plan that no other process has carried out already, as far as is known before it is stored: settled seqs

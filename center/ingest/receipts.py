@@ -14,6 +14,8 @@ from wire.topics import topic
 
 _NEW_GENERATION_NS: Final = 600_000_000_000
 """At most one new generation in ten minutes: a faulty gateway must not make all others send everything again."""
+_MOST_NS: Final = 86_400_000_000_000
+"""A gateway that says so again and again is believed twice as rarely each time, in the end once a day."""
 
 
 class ReceiptSender:
@@ -33,6 +35,8 @@ class ReceiptSender:
         self._greeted: set[tuple[str, str]] = set()
         """Gateways that got a receipt since the connection to the broker was made."""
         self._renewed_ns: int | None = None
+        self._believed: dict[tuple[str, str], tuple[int, int]] = {}
+        """By gateway from when on it is believed again that the ledger was restored, and how long that takes [ns]."""
         self.noted: Callable[[str, str], list[str] | None] = lambda _site, _gateway: None
         """Which notices of a gateway's latest status are stored; None where none are kept."""
 
@@ -78,10 +82,15 @@ class ReceiptSender:
         """The ledger was restored from an older copy: with a new generation, gateways send again what it lacks."""
         now_ns, health = self._center.now_ns(), self._center.health
         health.count("echoes_ahead")
-        if self._renewed_ns is not None and now_ns - self._renewed_ns < _NEW_GENERATION_NS:
+        again_ns, pause_ns = self._believed.get(reporter, (0, _NEW_GENERATION_NS))
+        if (self._renewed_ns is not None and now_ns - self._renewed_ns < _NEW_GENERATION_NS) or now_ns < again_ns:
             return
         if commit(Changes(generation=new_generation())):
             self._renewed_ns = now_ns
-            generation = self._cache.generation
-            health.set_condition("ledger", f"restored from an older copy; new generation {generation}")
+            self._believed[reporter] = (now_ns + pause_ns, min(2 * pause_ns, _MOST_NS))
+            generation, whose = self._cache.generation, "/".join(reporter)
+            health.set_condition(
+                "ledger",
+                f"restored from an older copy, as gateway {whose} has receipts of more; new generation {generation}",
+            )
             self.send({*self._cache.gateways(), reporter})

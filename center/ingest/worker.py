@@ -50,7 +50,7 @@ class Ingest:
         self._health, self._settles = center.health, bool(kinds & {*ENVELOPED})
         self._queued, self._stopping = IngestQueue(), threading.Event()
         self._retry = StoreRetry(center.health, self._stopping, patient=patient)
-        self._peers = PeerSync(center)
+        self._peers = PeerSync(center, settles=self._settles)
         self._session = BrokerSession(broker, center.health, self._received, self._connected, subscriptions)
         self.fits = self._session.own.fits
         """Whether the broker takes a payload of a size on a topic."""

@@ -1,8 +1,8 @@
 """Advisory locks of PostgreSQL that a process of the center holds while it lives, on a connection of their own.
 
 They stand for membership (one process that does everything, or several that share), leases of jobs, and the number
-under which the process saves marks in the store. PostgreSQL releases them when the process ends, however it ends. With
-SQLite there is only one process, and every lock is granted.
+under which the process saves marks in the store; that of workers is held by all of them together, and they are counted. PostgreSQL
+releases them when the process ends, however it ends. With SQLite there is only one process, and every lock is granted.
 """
 
 import secrets
@@ -13,14 +13,19 @@ from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from center.contract.store import StoreUnavailable
-from center.database.sql import writing
+from center.database.sql import reading, writing
 from center.ledger.statements import insert
 from center.ledger.tables import META
 from center.model.complaints import not_ready
 
 _MEMBERSHIP: Final = 0x6E680001
+_WORKERS: Final = 0x6E680010
 _LEASES: Final = {"sums": 0x6E680002, "advice": 0x6E680003, "reports": 0x6E680004, "alerts": 0x6E680005}
 _NUMBERS: Final = range(0x6E680100, 0x6E680200)
+_HOLDERS: Final = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = :lock AND objsubid = 1 "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 class ProcessLocks:
@@ -42,6 +47,14 @@ class ProcessLocks:
     def lease(self, job: str) -> bool:
         """By the contract of `ProcessGroup`."""
         return not self._is_postgresql or self._take(_LEASES[job])
+
+    def workers(self) -> int:
+        """By the contract of `ProcessGroup`; 1 with SQLite."""
+        if not self._is_postgresql:
+            return 1
+        self._take(_WORKERS, "pg_try_advisory_lock_shared")
+        with reading(self._engine) as connection:
+            return max(int(connection.scalar(text(_HOLDERS), {"lock": _WORKERS}) or 0), 1)
 
     def number(self) -> str:
         """The lowest free number, "" with SQLite. Raises `StoreUnavailable` if all are taken."""

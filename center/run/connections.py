@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
@@ -32,6 +32,9 @@ _MOST_FILES: Final = 65_536
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_LISTENER: Final = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
 _LOOKED_S: Final = 0.05
+_UNREAD_OF_SOURCE: Final = 64 * 1024 * 1024
+"""So much may wait for one address to read it: a few of the largest answers."""
+_UNREAD_IN_ALL: Final = 192 * 1024 * 1024
 Count = Callable[[str], None]
 """Counts an event by name."""
 
@@ -46,6 +49,8 @@ class _Held:
     transport: asyncio.Transport | None = None
     served: Any = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+    unread: int = 0
+    taken_s: float = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +68,14 @@ class _Held:
             if request is not self.served:
                 self.served, self.since_s = request, now_s
         return now_s - self.since_s
+
+    def unread_s(self, now_s: float) -> float:
+        """How long the peer has taken nothing of what waits for it [s], 0 if nothing waits; sets `unread` [bytes]."""
+        waits = self.transport.get_write_buffer_size() if self.transport is not None and self.is_open else 0
+        if waits == 0 or waits < self.unread or self.unread == 0:
+            self.taken_s = now_s
+        self.unread = waits
+        return now_s - self.taken_s
 
     def end(self) -> None:
         if self.transport is not None:
@@ -88,7 +101,9 @@ class Connections:
         proxies: Collection[str] = (),
         count: Count = lambda _name: None,
     ) -> None:
-        """protocol: makes one for a connection; count: is told `connections_refused`, `heads_late` and `files_short`."""
+        """protocol: makes one for a connection; count: is told `connections_refused`, `heads_late`,
+        `answers_unread` and `files_short`.
+        """
         self._listener, self._protocol, self._limits, self._tls = listener, protocol, limits, tls
         self._proxies = [ip_network(text) for text in proxies]
         self._count = count
@@ -184,6 +199,11 @@ class Connections:
                     held.end()
                     self._forget(held)
                     self._count("heads_late")
+            for held in _not_reading(self._held, now_s, self._limits.unread):
+                held.end()
+                self._forget(held)
+                who = held.source or "behind a proxy somebody"
+                self._refuse("answers_unread", f"{who} does not read what was asked for; the connection is ended")
 
     def _look(self, now_s: float) -> None:
         """Drops what has been closed, at most so often that a flood of connections costs no more than accepting them."""
@@ -208,6 +228,22 @@ class Connections:
         if now_s - self._told_s.get(name, -_TELL_EVERY_S) >= _TELL_EVERY_S:
             self._told_s[name] = now_s
             _LOG.warning("%s", text)
+
+
+def _not_reading(connections: Iterable[_Held], now_s: float, longest_s: float) -> list[_Held]:
+    """Connections whose peers take nothing, or for which more waits than may: it is memory that others need."""
+    stuck, waiting = list[_Held](), list[_Held]()
+    for held in connections:
+        (stuck if held.unread_s(now_s) > longest_s else waiting).append(held)
+    by_source = Counter[str]()
+    for held in waiting:
+        by_source[held.source] += held.unread
+    for held in sorted(waiting, key=lambda item: item.unread, reverse=True):
+        too_much = by_source[held.source] > _UNREAD_OF_SOURCE or by_source.total() > _UNREAD_IN_ALL
+        if held.unread and too_much and by_source[held.source] == max(by_source.values()):
+            stuck.append(held)
+            by_source[held.source] -= held.unread
+    return stuck
 
 
 def _is_one_of(address: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:

@@ -218,6 +218,7 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
             alerts=settings.alerts,
             body_s=settings.connections.body,
         )
+        app.state.live_pages = settings.connections.live_pages
         _mount_console(app, center, accounts)
     advice = None if settings.role == "ingest" else AdviceJob(center, opened.findings)
     outgoing = [] if settings.role == "ingest" else _outgoing(opened, settings)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from center.contract.ledger import ENTRY_BYTES
+
 _MOST_GATEWAYS: Final = 10_000
 _QUARANTINE_COST: Final = 20
 """Of a payload that goes to quarantine, in messages: it is kept whole, and a commit of its own where nothing else came."""
@@ -22,7 +24,7 @@ _MINUTE_S, _DAY_S = 60.0, 86_400.0
 
 @dataclass(frozen=True)
 class BudgetLimits:
-    """By gateway. per minute: `messages`, `packed_bytes` as they arrive, `unpacked_bytes`; per day: `site_bodies`, and
+    """By gateway. per minute: `messages`, `packed_bytes` as they arrive, `unpacked_bytes`; per day: `site_bodies`, `notices`, and
     `series`: new ones in a store that counts them; quarantine_bytes: kept in quarantine.
     """
 
@@ -32,6 +34,7 @@ class BudgetLimits:
     site_bodies: int = 200
     quarantine_bytes: int = 512 * _MB
     series: int = 20_000
+    notices: int = 10_000
 
 
 class HeldBack(NamedTuple):
@@ -61,12 +64,21 @@ class Budgets:
         self.limits = limits
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str, str], _Account] = {}
+        self._workers = 1
         self._full: dict[str, tuple[float, float]] = {
             "messages": (limits.messages * _SAVED, limits.messages / _MINUTE_S),
             "packed": (limits.packed_bytes * _SAVED, limits.packed_bytes / _MINUTE_S),
             "unpacked": (limits.unpacked_bytes, limits.unpacked_bytes / _MINUTE_S),
             "sites": (limits.site_bodies, limits.site_bodies / _DAY_S),
+            "notices": (limits.notices, limits.notices / _DAY_S),
         }
+
+    def share_among(self, workers: int) -> None:
+        """From now on so many processes take messages, each a share of every gateway's: all of them together keep to its budget.
+        New series are counted by the store and payloads in quarantine by the ledger, for all processes at once.
+        """
+        with self._lock:
+            self._workers = workers
 
     def admits(self, site: str, gateway: str, size: int, now_s: float, *, is_site_body: bool = False) -> bool:
         """Whether a message of that size [bytes] is taken; it is charged then."""
@@ -79,6 +91,17 @@ class Budgets:
                 return False
             for name, amount in cost.items():
                 account.left[name] -= amount
+            return True
+
+    def admits_notices(self, site: str, gateway: str, count: int, now_s: float) -> bool:
+        """Whether so many new notices are stored; they are charged then."""
+        with self._lock:
+            account = self._account(site, gateway, now_s)
+            if account.left["notices"] < count:
+                account.refused += 1
+                account.refused_s = now_s
+                return False
+            account.left["notices"] -= count
             return True
 
     def charge_unpacked(self, site: str, gateway: str, size: int, now_s: float) -> None:
@@ -94,7 +117,7 @@ class Budgets:
             account = self._account(site, gateway, now_s)
             account.left["messages"] -= _QUARANTINE_COST * len(sizes)
             if account.quarantined_bytes is not None:
-                account.quarantined_bytes += sum(sizes)
+                account.quarantined_bytes += sum(sizes) + ENTRY_BYTES * len(sizes)
             known = account.quarantined_bytes
         return known is None or known > self.limits.quarantine_bytes
 
@@ -134,5 +157,5 @@ class Budgets:
             self._accounts[site, gateway] = account
         passed_s, account.at_s = max(now_s - account.at_s, 0.0), max(now_s, account.at_s)
         for name, (full, rate) in self._full.items():
-            account.left[name] = min(account.left[name] + rate * passed_s, full)
+            account.left[name] = min(account.left[name] + rate * passed_s / self._workers, full / self._workers)
         return account

@@ -49,6 +49,7 @@ def _limits(budget: BudgetModel) -> BudgetLimits:
         budget.site_bodies_per_day,
         budget.quarantine_mb * _MB,
         budget.series_per_day,
+        budget.notices_per_day,
     )
 
 

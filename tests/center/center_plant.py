@@ -179,6 +179,12 @@ class Gateway:
         for payload in payloads:
             self.publish(topic(self.site, self.gateway, kind), payload, retain=retain)
 
+    def burst(self, payloads, kind="facts"):
+        """Publishes all of them without waiting for one."""
+        name = topic(self.site, self.gateway, kind)
+        for sent in [self._client.publish(name, payload, 1) for payload in payloads]:
+            sent.wait_for_publish(PATIENCE_S)
+
     def publish(self, name, payload, retain=False):
         data = payload if isinstance(payload, bytes) else payload.encode()
         self._client.publish(name, data, 1, retain=retain).wait_for_publish(PATIENCE_S)

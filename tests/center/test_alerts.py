@@ -528,6 +528,23 @@ def test_a_site_that_has_sent_nothing_yet_is_said(hall, receiver, tmp_path):
         eventually(lambda: "van-lomg" in hall.center.health.condition(alert_job.CONDITION))
 
 
+def test_a_site_that_makes_the_job_stumble_holds_up_no_other(hall, receiver, tmp_path, monkeypatch):
+    """Whatever its gateways say: it is told which one, and the others' alerts come."""
+    machines_now = alert_job.machines_now
+
+    def stumbling(center, site, now_ns):
+        if site == "hoa-binh":
+            raise ZeroDivisionError("a body that nobody foresaw")
+        return machines_now(center, site, now_ns)
+
+    monkeypatch.setattr(alert_job, "machines_now", stumbling)
+    hall.does("press-1", "breakdown", "19:00")
+    with Sending(hall.center, hall.engine, settings(tmp_path, receiver)):
+        hall.looked()
+        assert hall.kinds == [("stop", "press-1")]
+        assert hall.center.health.condition(alert_job.CONDITION).startswith("hoa-binh: ZeroDivisionError")
+
+
 # several processes, and the tables
 
 

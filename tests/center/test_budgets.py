@@ -1,17 +1,21 @@
 """What a gateway may cost, and that no other notices when one costs more."""
 
+import json
 import threading
+import zlib
 
 import pytest
-from center_plant import Gateway, envelope, eventually, mosquitto, ns, running
+from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.contract.ledger import KEEP_UNSETTLED_OF_ONE, Changes, QuarantinedPayload
+from center.contract.ledger import ENTRY_BYTES, KEEP_UNSETTLED_OF_ONE, Changes, QuarantinedPayload
+from center.database.notices import open_notices
 from center.database.sql import opening
 from center.ingest import ingest_queue
 from center.ingest.ingest_queue import IngestQueue, Job
 from center.ingest.mqtt import Arrived, BrokerSettings
+from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.ledger.sql import SqlLedger
 from center.model.viewer import EVERYTHING
@@ -19,6 +23,8 @@ from center.queries.gateways import gateways
 from center.runtime.budgets import BudgetLimits, Budgets
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS
+from wire.bodies import Notice, Status
 from wire.topics import topic
 
 T = ns("2026-03-02T08:00:00")
@@ -141,12 +147,16 @@ def test_a_gateways_junk_takes_no_room_from_others(ledger):
 
 
 def test_the_oldest_go_where_a_gateway_has_more_in_quarantine_than_it_may(ledger):
+    each = 100 + ENTRY_BYTES
     ledger.commit(Changes(quarantine=[payload("main", number, settled=True) for number in range(10)]))
     ledger.commit(Changes(quarantine=[payload("annex", number, settled=True) for number in range(3)]))
-    assert ledger.prune(*WHO, 2_000) == (1_000, 0)
-    assert ledger.prune(*WHO, 450) == (400, 6)
+    assert ledger.prune(*WHO, 10 * each) == (10 * each, 0)
+    assert ledger.prune(*WHO, 8 * each) == (
+        6 * each,
+        4,
+    )  # and room for some more, so that not each is a reason to look again
     rows, _ = ledger.quarantined("van-long", 100)
-    assert sorted(row.at_ns - T for row in rows if "/main/" in row.topic) == [6, 7, 8, 9]
+    assert sorted(row.at_ns - T for row in rows if "/main/" in row.topic) == [4, 5, 6, 7, 8, 9]
     assert sum("/annex/" in row.topic for row in rows) == 3
 
 
@@ -173,3 +183,67 @@ def test_beyond_its_budget_a_gateway_waits_and_is_shown_and_others_notice_nothin
             good.close()
             ingest.stop()
             store.close()
+
+
+def test_what_a_status_is_unpacked_is_charged_too(tmp_path):
+    """A kilobyte that becomes half a megabyte, again and again: in the end it waits as any other."""
+    store = open_store({"file": str(tmp_path / "nhip.duckdb")})
+    budgets = Budgets(BudgetLimits(unpacked_bytes=2_000_000))
+    center = center_state(store, budgets=budgets)
+    ingest = Ingest(center, BrokerSettings("127.0.0.1", 9))
+    status = zlib.compress(json.dumps({"online": True, "at_ns": 1, "trouble": "x" * 500_000}).encode())
+    for number in range(20):
+        ingest._received(Arrived(topic("van-long", "main", "status"), status, -1, number, 1))
+    held_back = center.health.counts()["held_back"]
+    assert held_back >= 12
+    ingest._received(Arrived(topic("van-long", "annex", "status"), status, -1, 99, 1))
+    assert center.health.counts()["held_back"] == held_back
+    store.close()
+
+
+def test_new_notices_have_a_budget_of_a_day(tmp_path):
+    """What is beyond it is not confirmed, so the gateway says it again; repetitions cost nothing."""
+    store, engine = open_store({"file": str(tmp_path / "nhip.duckdb")}), open_notices(f"sqlite:///{tmp_path}/n.sqlite")
+    center = center_state(store, budgets=Budgets(BudgetLimits(notices=5)))
+    ingest = Ingest(center, BrokerSettings("127.0.0.1", 9), notices=NoticeKeeper(engine))
+
+    def said(gateway, *ids):
+        notices = [Notice(id=name, at_ns=T, machine="press-1", kind="call") for name in ids]
+        status = Status(online=True, at_ns=1, notices=notices).model_dump_json().encode()
+        ingest._gateway_state.check(Arrived(topic("van-long", gateway, "status"), status, -1, 0, 1))
+        return ingest._gateway_state.notices.noted("van-long", gateway)
+
+    assert said("main", *"abc") == [*"abc"]
+    for _ in range(9):
+        assert said("main", *"abc") == [*"abc"]
+    assert said("main", *"abcdef") == [*"abc"]
+    assert said("main", *"abcde") == [*"abcde"]
+    assert said("annex", *"fgh") == [*"fgh"]
+    engine.dispose()
+    store.close()
+
+
+def test_a_gateway_that_cries_wolf_is_believed_ever_more_rarely(tmp_path):
+    """Each time that the ledger seems to be restored all gateways are told; an honest one is believed at once."""
+    store, now = open_store({"file": str(tmp_path / "nhip.duckdb")}), [T]
+    center = center_state(store, now_ns=lambda: now[0])
+    ingest = Ingest(center, BrokerSettings("127.0.0.1", 9))
+
+    def cried(gateway):
+        before = center.ledger_cache.generation
+        status = Status(online=True, at_ns=1, generation=before, marks={STREAM: 9})
+        ingest._gateway_state.check(
+            Arrived(topic("van-long", gateway, "status"), status.model_dump_json().encode(), -1, 0, 1)
+        )
+        return center.ledger_cache.generation != before
+
+    believed = []
+    for minute in range(0, 3 * 24 * 60, 11):
+        now[0] = T + minute * MINUTE_NS
+        if cried("main"):
+            believed.append(minute)
+    assert len(believed) <= 10
+    assert "van-long/main" in center.health.condition("ledger")
+    now[0] += 11 * MINUTE_NS
+    assert cried("annex")
+    store.close()

@@ -17,7 +17,7 @@ from certificates import Authority
 from servers import PATIENCE_S, eventually, free_port
 from whole_center import ROOT, Center
 
-LIMITS = "connections: {total: 40, from_one_address: 20, head: 2s, body: 2s}\n"
+LIMITS = "connections: {total: 40, from_one_address: 20, head: 2s, body: 2s, unread: 2s}\n"
 HALF = b"GET /login HTTP/1.1\r\nHost: cen"
 WHOLE = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -273,3 +273,76 @@ def test_every_answer_says_what_may_run_in_it(center):
     assert policies["/account"].endswith("script-src 'self'")
     assert policies["/"].endswith("script-src 'self' 'unsafe-inline' 'unsafe-eval'")
     assert policies["/api/v1/sites"].startswith("default-src 'none'")
+
+
+def test_whoever_does_not_read_its_answers_is_let_go(center, stranger):
+    """What waits for it is memory that others need."""
+
+    def unread():
+        return float(
+            re.search(r"^nhip_center_answers_unread_total (\S+)", client.get("/metrics").text, re.MULTILINE)[1]
+        )
+
+    with center.as_administrator() as client:
+        before = unread()
+        link = stranger(9)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asked = WHOLE.replace(b"/login", b"/console/fonts.css") + WHOLE
+
+        def more():
+            link.setblocking(False)
+            with suppress(BlockingIOError, ConnectionError):
+                link.sendall(asked * 200)
+            return unread() > before
+
+        eventually(more)
+
+
+_UNREAD = """
+import asyncio, socket, sys
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+from center.run.connections import Connections
+from config import ConnectionsModel
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(40_000_000)})
+
+async def main():
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    config = Config(app, http=H11Protocol, lifespan="off", access_log=False)
+    config.load()
+    state = ServerState()
+    told = lambda name: print(name, flush=True)
+    Connections(listener, lambda: H11Protocol(config, state, {}), ConnectionsModel(), count=told).start()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_so_much_waits_for_one_address_and_no_more(stranger):
+    """Two answers of 40 MB for one that does not read are one too many; another gets his, as slowly as he likes."""
+    port = free_port()
+    with ExitStack() as stack:
+        command = [sys.executable, "-c", _UNREAD, str(port)]
+        child = stack.enter_context(
+            subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+        stack.callback(child.kill)
+        assert child.stdout.readline() == "ready\n"
+
+        def asks(number):
+            link = socket.create_connection(("127.0.0.1", port), source_address=(f"127.0.0.{number}", 0))
+            stack.callback(link.close)
+            link.sendall(WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            return link
+
+        reader = asks(3)
+        assert reader.recv(1) == b"H"
+        for _ in range(2):
+            asks(2)
+        assert child.stdout.readline() == "answers_unread\n"
+        assert len(said(reader)) > 40_000_000

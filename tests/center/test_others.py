@@ -142,3 +142,25 @@ def test_the_workers_share_a_group_whose_name_only_they_know(process):
     assert len(group) == 32
     filters = [name for name, _ in subscriptions_of("ingest", lambda _reason: None, group).filters()]
     assert sum(name.startswith(f"$share/{group}/") for name in filters) == 3
+
+
+def test_workers_share_each_gateways_budget(process, request):
+    """Two of them are not worth twice as many messages to it; one that ends leaves its share to the others."""
+    (center, one), (beside, other) = process(), process()
+    _, console = process("console")
+    for which in (one, other, console, one):
+        which._peers.catch_up(now=True)
+    if request.node.callspec.params["process"] == "sqlite":
+        assert center.ledger.processes.workers() == 1
+        return
+
+    def taken(budgets, now_s):
+        return sum(budgets.admits("van-long", "main", 1, now_s) for _ in range(20_000))
+
+    full = 5 * center.budgets.limits.messages
+    assert [taken(which.budgets, 0.0) for which in (center, beside)] == [full // 2] * 2
+    assert taken(center.budgets, 60.0) == center.budgets.limits.messages // 2
+    beside.ledger.close()
+    eventually(lambda: center.ledger.processes.workers() == 1)  # the server notices a moment later
+    one._peers.catch_up(now=True)
+    assert taken(center.budgets, 120.0) == center.budgets.limits.messages

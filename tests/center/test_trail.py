@@ -218,6 +218,8 @@ def test_the_command_names_the_first_broken_entry(tmp_path):
     assert run("verify", "--head", head)
     assert "not in the chain" in run("verify", "--head", "0" * 64, code=1)
     assert "Added" in run()
+    assert run().rstrip().endswith(head)
+    assert json.loads(run("show", "--json"))["head"] == head
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE audit SET who = 'nobody' WHERE id = 2")
     assert "Entry 2 was changed" in run("verify", code=1)

@@ -170,6 +170,14 @@ class Hostile:
     def send(self, payload, kind="facts", retain=False):
         self._gateway.send(payload, kind=kind, retain=retain)
 
+    def burst(self, payloads, kind="facts"):
+        """Sends all of them before it waits for the broker to have them."""
+        self._gateway.burst(payloads, kind)
+
+    def generation(self):
+        """What the center calls its ledger, as its receipts say."""
+        return eventually(lambda: self._gateway.receipts and self._gateway.receipts[-1].generation)
+
     def close(self):
         self._gateway.close()
 
@@ -239,11 +247,42 @@ def a_body_of_the_far_future(hostile):
     hostile.sealed(site_body(valid_from=2**63 - 1), "site")
 
 
+def statuses_that_unpack_to_much(hostile):
+    """Two kilobytes each that become half a megabyte of small parts."""
+    faults = ",".join(['{"device":"a","code":"b"}'] * 17_000)
+    packed = zlib.compress(f'{{"online":true,"at_ns":1,"faults":[{faults}]}}'.encode())
+    hostile.burst([packed] * 1_000, "status")
+
+
+def ever_new_notices(hostile):
+    """Rows of a database, of which no status may bring many."""
+    for number in range(0, 6_000, 20):
+        said = [
+            {"id": f"n{number + one}", "at_ns": 1, "machine": "m", "kind": "note", "text": "x"} for one in range(20)
+        ]
+        hostile.send(json.dumps({"online": True, "at_ns": 1, "notices": said}).encode(), "status")
+
+
+def the_wolf_is_coming(hostile):
+    """Receipts that the center never gave: its ledger seems to be an older copy."""
+    hostile.send(envelope(1, running(_now_ns() - 60 * MINUTE_NS, 1)))
+    generation = hostile.generation()
+    for number in range(200):
+        status = {"online": True, "at_ns": 1, "generation": generation, "marks": {STREAM: 10 + number}}
+        hostile.send(json.dumps(status).encode(), "status")
+
+
+def more_than_the_broker_keeps_for_the_center(hostile):
+    """As fast as the line takes it, without waiting for the broker."""
+    hostile.burst([f"junk {number}".encode().ljust(100) for number in range(10_000)])
+
+
 def an_envelope_that_the_broker_keeps(hostile):
     hostile.send(envelope(1, running(_now_ns() - 60 * MINUTE_NS, 1)), retain=True)
 
 
 ATTACKS = (
     sums_beyond_64_bits, many_site_bodies, tiny_objects, junk, huge_bodies, numbers_beyond_their_kind,
-    a_body_of_the_far_future, an_envelope_that_the_broker_keeps,
+    a_body_of_the_far_future, an_envelope_that_the_broker_keeps, statuses_that_unpack_to_much, ever_new_notices,
+    the_wolf_is_coming, more_than_the_broker_keeps_for_the_center,
 )  # fmt: skip

@@ -20,6 +20,7 @@ _UP, _UP_HELP = "nhip_center_up", "1 while this part of the center works."
 _OF_THE_PORT: Final = {
     "connections_refused": "Connections refused because one address or all together had too many.",
     "heads_late": "Connections closed because no handshake or request came in time.",
+    "answers_unread": "Connections closed because the peer did not read what it had asked for.",
     "files_short": "Times that no connection could be accepted for lack of files or memory.",
 }
 _OWN_METRIC: Final = {"fact_rows", "let_go", "store_away", *_OF_THE_PORT}

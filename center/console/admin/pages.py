@@ -108,7 +108,8 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
     @app.get(admin_lists.AUDIT, include_in_schema=False)
     def show_audit(_viewer: Administering, request: Request, before: int | None = None) -> Response:
         rows, count = audit.entries(engine, before, _ROWS)
-        return page(request, admin_lists.AUDIT, None, admin_lists.trail(rows, count, frame.language(request, center)))
+        lang, head = frame.language(request, center), audit.head(engine)
+        return page(request, admin_lists.AUDIT, None, admin_lists.trail(rows, count, head, lang))
 
 
 def _delete_machine(deletion: MachineDeletion, actor: Actor, fields: FormData, lang: str) -> tuple[Child, int]:

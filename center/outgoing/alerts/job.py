@@ -89,15 +89,15 @@ class AlertJob(BackgroundJob):
         observed, blind, trouble = wanted([everything], rules), set[tuple[str, AlertKind]](), ""
         live: list[Observed] = [everything]
         for site in center.ledger_cache.sites.ids():
-            of_site, seen = rules.rules_of(site), list[Observed]()
+            of_site, seen, machines = rules.rules_of(site), list[Observed](), list[MachineNow]()
             looks: list[tuple[tuple[AlertKind, ...], Callable[[list[MachineNow]], Iterable[Observed]]]] = [
                 (LIVE_KINDS, partial(self._live.of_site, rules=of_site, now_ns=now_ns, hears=hears)),
                 (("call",), partial(calls_observed, self._notices, rules=of_site, now_ns=now_ns)),
                 (SHIFT_KINDS, partial(self._of_shift, site, now_ns)),
             ]
-            machines = machines_now(center, site, now_ns)
             for kinds, look in looks:
                 try:
+                    machines = machines or machines_now(center, site, now_ns)
                     seen += look(machines)
                 except StoreUnavailable as error:
                     blind.update((site, kind) for kind in kinds)

@@ -66,6 +66,11 @@ class ReportMailJob(BackgroundJob):
                 report_mails.enqueue(self._engine, due_mails(self._center, model, since_ns))
             except UnknownSite as error:
                 unknown.append(str(error))
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  # one site holds up no other; counted and shown
+                self._center.health.count("mail_errors")
+                unknown.append(f"{model.site}: {type(error).__name__}: {error}"[:300])
         return "; ".join(dict.fromkeys(unknown))
 
     def _send_waiting(self) -> str:

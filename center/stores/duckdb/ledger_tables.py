@@ -210,7 +210,7 @@ def prune_quarantine(cursor: DuckDBPyConnection, prefix: str, most_bytes: int) -
     ).fetchall()
     left, gone = surplus(sizes, most_bytes)
     if gone:
-        cursor.execute("DELETE FROM quarantine WHERE list_contains(?, id)", [gone])
+        cursor.execute("DELETE FROM quarantine WHERE id IN (SELECT unnest(?))", [gone])
     return left, len(gone)
 
 

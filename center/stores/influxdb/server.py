@@ -19,7 +19,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from center.contract.store import StoreRefused, StoreUnavailable
-from center.stores.influxdb.codec.refusals import Blame, all_refused, blame, named, reason, short
+from center.stores.influxdb.codec.refusals import Blame, all_refused, blame, named, reason, short, too_much
 
 BATCH_LINES: Final = 5_000
 SIDE_BY_SIDE: Final = 4
@@ -28,6 +28,8 @@ _LONG_QUERY: Final = 4_000
 """Characters beyond which a query is posted: proxies limit the length of a URL."""
 _NAMED_REFUSALS: Final = 3
 _NOT_ALLOWED: Final = (401, 403)
+_NOT_EXECUTED: Final = "not executed"
+"""1.8 says so of the statements beside one that is refused for what it would cost, and may say nothing of that one."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Address:
 
 class AccessDenied(StoreUnavailable):
     """The server does not know the user or the token, or what it allows them is not enough."""
+
+
+class QueryRefused(StoreUnavailable):
+    """The server is there, and answers this question not: it would cost more than the server allows."""
 
 
 class InfluxServer:
@@ -108,8 +114,12 @@ class InfluxServer:
             return [{} for _ in statements]  # so InfluxDB 2.x answers DELETE
         results: list[dict[str, Any]] = answer.get("results", [])
         failure = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
+        if failure == _NOT_EXECUTED and len(statements) > 1:
+            return [self.ask([statement], database)[0] for statement in statements]
         if status in _NOT_ALLOWED:
             raise AccessDenied(f"{self.address.url}: {status} {failure or text[:200]}")
+        if too_much(failure):
+            raise QueryRefused(f"{self.address.url}: cannot be read: {failure}")
         if failure or status >= 400 or len(results) != len(statements):
             raise StoreUnavailable(f"{self.address.url}: cannot be read: {status} {failure or text[:200]}")
         for result in results:

@@ -13,6 +13,7 @@ from typing import Final
 _DROPPED: Final = re.compile(r"dropped=(\d+)")
 _LIMITS: Final = ("max-values-per-tag", "max-series-per-database", "cache-max-memory-size")
 """Limits of the server, which its operator must raise: the rows are not at fault."""
+_LIMITS_OF_QUERIES: Final = ("max-select-series", "max-select-point", "max-select-buckets", "query-timeout")
 _CONTENT: Final = (400, 422)
 _TOO_LARGE: Final = 413
 
@@ -43,6 +44,11 @@ def all_refused(text: str, lines: int) -> bool:
     """Whether the server reports that it dropped all of these lines."""
     match = _DROPPED.search(text)
     return lines == 1 or (match is not None and int(match[1]) >= lines)
+
+
+def too_much(text: str) -> bool:
+    """Whether the server refuses a question for what it would cost, and would answer another one."""
+    return any(limit in text for limit in _LIMITS_OF_QUERIES)
 
 
 def reason(text: str) -> str:

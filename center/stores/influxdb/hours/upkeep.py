@@ -1,11 +1,11 @@
 """Adds up hours: into the cache file when queries need them or ahead of time, and on the server before rows expire."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from center.contract.store import Query, RowBatch, StoreRefused
+from center.contract.store import Query, RowBatch
 from center.model.buckets import HOUR_NS
 from center.model.retention import DAY_NS, deleted_before_ns
 from center.stores.influxdb.codec import queries
@@ -14,6 +14,7 @@ from center.stores.influxdb.codec.rows import batches as row_batches
 from center.stores.influxdb.codec.rows import zeroed
 from center.stores.influxdb.database import InfluxDatabase
 from center.stores.influxdb.hours import index
+from center.stores.influxdb.hours.aside import HoursAside
 from center.stores.influxdb.hours.cache import HoursCache
 from center.stores.influxdb.hours.numbers import HourNumbers
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS
@@ -24,19 +25,6 @@ _ROLLED_UP_EVERY_NS: Final = HOUR_NS
 _WARMED_EVERY_NS: Final = HOUR_NS // 6
 _WARM_NS: Final = 400 * DAY_NS
 _TABLES: Final = (("facts", FACT_COLUMNS, index.FACT_TAGS), ("losses", LOSS_COLUMNS, index.LOSS_TAGS))
-
-
-@contextmanager
-def _setting_aside(aside: dict[tuple[str, int], str], site: str, now_ns: int) -> Iterator[None]:
-    """What one site's rows make impossible keeps no other site from being added up: it is told, and tried again when the
-    sites' turn comes again. Where the server is away, that holds for all.
-    """
-    for key in [key for key in aside if key[0] == site]:
-        del aside[key]
-    try:
-        yield
-    except (ValueError, OverflowError, LookupError, TypeError, StoreRefused) as error:
-        aside[site, now_ns // HOUR_NS * HOUR_NS] = f"{type(error).__name__}: {error}"[:200]
 
 
 class HourSums:
@@ -52,7 +40,8 @@ class HourSums:
         self._rolled_up_ns = self._warmed_ns = 0
         self._sites_to_warm: list[str] = []
         self._sites_to_roll_up: list[str] = []
-        self.aside: dict[tuple[str, int], str] = {}
+        self._apart = HoursAside()
+        self.aside = self._apart.told
 
     def deleted_before_ns(self) -> int:
         """Rows before this may be deleted already: sums replace them. 0 for none."""
@@ -76,17 +65,17 @@ class HourSums:
         """Adds up hours of the window that have ended and are not clean; returns those that are still not clean, None if
         that is unknown.
         """
-        ended_ns = self._now_ns() - _SETTLES_NS
+        site, ended_ns = query.site, self._now_ns() - _SETTLES_NS
         unclean = self._unclean(query)
-        if unclean is None or not any(hour.start_ns < ended_ns for hour in unclean):
+        if unclean is None or not self._apart.ready(site, unclean, ended_ns):
             return unclean
         with self._adding:  # one at a time: older sums must never replace newer ones
             unclean = self._unclean(query)
             if unclean is None:
                 return None
-            for run in index.runs([hour for hour in unclean if hour.start_ns < ended_ns]):
-                self.cache.put(query.site, run, self._sums_of(query.site, run))
-        return [hour for hour in unclean if hour.start_ns >= ended_ns]
+            for run in index.runs(self._apart.ready(site, unclean, ended_ns)):
+                self._apart.each(site, run, lambda part: self.cache.put(site, part, self._sums_of(site, part)))
+        return [hour for hour in unclean if hour.start_ns >= ended_ns or self._apart.holds(site, hour)]
 
     def _unclean(self, query: Query) -> list[index.Hour] | None:
         on_server, complete = self.numbers.read(query.site, query.start_ns, query.end_ns)
@@ -121,7 +110,7 @@ class HourSums:
             self._sites_to_warm, self._warmed_ns = self._database.sites(), now_ns
         while self._sites_to_warm:
             site = self._sites_to_warm.pop()
-            with _setting_aside(self.aside, site, now_ns):
+            with self._apart.whole(site):
                 self.numbers.complete(site)
                 if self._add_latest(Query(site, max(now_ns - _WARM_NS, 0), now_ns), now_ns - _SETTLES_NS):
                     self._sites_to_warm.insert(0, site)
@@ -129,10 +118,13 @@ class HourSums:
         return False
 
     def _add_latest(self, query: Query, ended_ns: int) -> bool:
+        site = query.site
         with self._adding:
-            unclean_runs = index.runs([hour for hour in self._unclean(query) or () if hour.start_ns < ended_ns])
+            unclean_runs = index.runs(self._apart.ready(query.site, self._unclean(query) or (), ended_ns))
             if unclean_runs:
-                self.cache.put(query.site, unclean_runs[-1], self._sums_of(query.site, unclean_runs[-1]))
+                self._apart.each(
+                    site, unclean_runs[-1], lambda part: self.cache.put(site, part, self._sums_of(site, part))
+                )
         return bool(unclean_runs)
 
     def roll_up(self, now_ns: int) -> bool:
@@ -142,11 +134,12 @@ class HourSums:
         self._sites_to_roll_up = self._sites_to_roll_up or self._database.sites()
         while self._sites_to_roll_up:
             site = self._sites_to_roll_up.pop()  # one that fails is not the first again
-            with _setting_aside(self.aside, site, now_ns):
+            with self._apart.whole(site):
                 self.numbers.complete(site)
                 hours, _ = self.numbers.read(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
-                for run in index.runs([hour for hour in hours if hour.touched != hour.rolled])[:1]:
-                    self._write_sums(site, run)
+                waiting = self._apart.ready(site, [hour for hour in hours if hour.touched != hour.rolled])
+                for run in index.runs(waiting)[:1]:
+                    self._apart.each(site, run, partial(self._write_sums, site))
                     self._sites_to_roll_up.insert(0, site)
                     return True
         self._rolled_up_ns = now_ns
