@@ -65,6 +65,9 @@ class _Held:
             request = protocol.cycle
             if request is not None and not request.response_complete:
                 return None
+            if self.transport.get_write_buffer_size():  # a slow line still takes the last answer
+                self.since_s = now_s
+                return None
             if request is not self.served:
                 self.served, self.since_s = request, now_s
         return now_s - self.since_s
