@@ -26,6 +26,7 @@ from test_pipeline import T0, S
 
 from adapters.contract import Row
 from agent.outbox import declarations as declared
+from agent.outbox.journal.past import BLOCK_NS
 from oee.engine import step as engine
 from oee.model.facts import MINUTE_NS
 from oee.model.samples import between, series
@@ -54,9 +55,9 @@ def engine_alone_s(recorded, seconds):
     for row in recorded:
         columns.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
     samples = {tag: series(column) for tag, column in columns.items()}
-    state, began_s = engine.start(), time.process_time()
-    for low in range(0, seconds, 3600):
-        until_ns = T0 + min(low + 3600, seconds) * S
+    state, block_s, began_s = engine.start(), BLOCK_NS // S, time.process_time()
+    for low in range(0, seconds, block_s):
+        until_ns = T0 + min(low + block_s, seconds) * S
         block = {tag: between(column, T0 + low * S, until_ns) for tag, column in samples.items()}
         state = engine.step(MACHINE, state, block, (), until_ns, until_ns // MINUTE_NS * MINUTE_NS).state
     return time.process_time() - began_s

@@ -102,11 +102,12 @@ class MachineCorrector:
         return Corrected(before, recomputed.state, recomputed.live, offers, past.base.settled_ns, recomputed)
 
     def _blocks(self, past: MachinePast) -> Iterator[tuple[Samples, int]]:
-        for number, block in enumerate(past.blocks()):
+        begin_ns, end_ns = past.from_ns, past.chunks[-1][1]
+        for samples, until_ns in past.blocks():
             if self.interrupted:
                 raise Interrupted
-            self._progress(past.machine, number / len(past.chunks))
-            yield block
+            yield samples, until_ns
+            self._progress(past.machine, (until_ns - begin_ns) / max(end_ns - begin_ns, 1))
         self._progress(past.machine, 1.0)
 
     async def store(

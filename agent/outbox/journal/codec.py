@@ -87,7 +87,9 @@ def unpack_sent(data: bytes) -> Sent:
 
 
 def _sent_table(sums: Iterable[Any], row_counts: Iterable[Any]) -> SentTable:
+    rows = list(sums)
+    values = np.array([row for _, row in rows], np.int64)
     return SentTable(
-        {tuple(key): np.array(row, np.int64) for key, row in sums},
+        {tuple(key): row for (key, _), row in zip(rows, values, strict=True)},
         {int(minute): int(n) for minute, n in row_counts},
     )

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from agent.compute.delta import Delta
 from agent.outbox.journal.codec import unpack_rows, unpack_sent
@@ -12,7 +13,10 @@ from oee.engine import step as engine
 from oee.engine.correction import Sent, SentTable
 from oee.engine.state import EngineState
 from oee.model.facts import MINUTE_NS, Int64, RowKey, Stop
-from oee.model.samples import Samples, between
+from oee.model.samples import Samples, Series, between, concat
+
+BLOCK_NS: Final = 6 * HOUR_NS
+"""A recomputation goes on in steps of this time, and makes a checkpoint after each [ns]."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,17 @@ class MachinePast:
             from_ns = until_ns
 
     def blocks(self) -> Iterable[tuple[Samples, int]]:
-        """The rows from the settled time on, span by span with its end [ns], unpacked on demand."""
-        for data, until_ns in self.chunks:
-            rows = unpack_rows(data)
-            yield {tag: between(column, self.base.settled_ns, until_ns) for tag, column in rows.items()}, until_ns
+        """The rows from the settled time on in blocks of some hours, each with its end [ns], unpacked on demand. A step of
+        the engine costs much the same for an hour and for six.
+        """
+        waiting: dict[str, list[Series]] = {}
+        begin_ns = self.base.settled_ns
+        for number, (data, until_ns) in enumerate(self.chunks, 1):
+            for tag, rows in unpack_rows(data).items():
+                waiting.setdefault(tag, []).append(between(rows, self.base.settled_ns, until_ns))
+            if number == len(self.chunks) or until_ns - begin_ns >= BLOCK_NS:
+                yield {tag: concat(parts) for tag, parts in waiting.items()}, until_ns
+                waiting, begin_ns = {}, until_ns
 
 
 def earliest_ns(
