@@ -31,7 +31,7 @@ from oee.model.conditions import parse
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS
 from oee.model.machine import Counter, Ideal, Machine, Pieces, Product, Rule
 from oee.model.states import State
-from replay.drive import replay
+from replay.drive import BLOCK_NS, replay
 from replay.read.cells import Cells
 from replay.read.clean import Cleaner, Raw
 from replay.read.conflicts import Conflicts
@@ -110,8 +110,8 @@ def history(days: int, *, irregular: bool = False) -> dict[str, Any]:
     return {"t": t_ns, "plc.running": running, "plc.alarm": alarm, "plc.strokes": strokes}
 
 
-def from_columns(data: dict[str, Any], block: int = 7 * DAY) -> dict[str, int]:
-    """Tag columns to facts, losses and stops: changes, engine steps of a week, as `nhip replay` does it."""
+def from_columns(data: dict[str, Any], block: int = BLOCK_NS // S) -> dict[str, int]:
+    """Tag columns to facts, losses and stops: changes, engine steps of four weeks, as `nhip replay` does it."""
     cleaner, state, bench_machine = (
         Cleaner("bench", ZONE, Conflicts(), frozenset({"plc.strokes"})),
         engine.start(),

@@ -1,7 +1,7 @@
 """The engine over recorded files, block by block.
 
-A block is a week: long enough that the fixed cost of a step does not matter. While a machine does not settle (a stop of
-weeks), blocks grow with the unsettled time, so that the work stays proportional to the length of the history.
+A block is four weeks: long enough that the fixed cost of a step does not matter. While a machine does not settle (a
+stop of weeks), blocks grow with the unsettled time, so that the work stays proportional to the length of the history.
 
 The window ends at the last sample, but pieces counted by this sample were made before it: one more step of one
 millisecond collects them, and nothing else of that step is used.
@@ -31,7 +31,7 @@ from replay.read.feed import Tape, open_tapes
 from replay.read.times import iso
 from replay.totals import Totals, only_pieces
 
-BLOCK_NS: Final = 7 * 86_400_000_000_000
+BLOCK_NS: Final = 28 * 86_400_000_000_000
 _END_NS: Final = 2**62
 _EARLY_NS: Final = 3_600_000_000_000
 Progress = Callable[[float, int], None]

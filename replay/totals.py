@@ -209,13 +209,18 @@ class Totals:
             self.orders[order_key] = self.orders[order_key] + row if order_key in self.orders else row
 
     def _draw(self, facts: Facts) -> None:
-        cells = facts.minute_ns // BIN_NS
-        days = cells // DAY_BINS
-        machine = str(facts.machine[0])
-        for day in np.unique(days).tolist():
-            of_day = days == day
-            picture = self.pictures.setdefault((machine, day), np.zeros((DAY_BINS, _STATES), np.int64))
-            np.add.at(picture, cells[of_day] % DAY_BINS, facts.sums[of_day, :_STATES])
+        machine, cells = str(facts.machine[0]), facts.minute_ns // BIN_NS
+        first = int(cells.min()) // DAY_BINS
+        days = int(cells.max()) // DAY_BINS - first + 1
+        cells -= first * DAY_BINS
+        drawn = np.empty((_STATES, days * DAY_BINS), np.int64)
+        for state in range(_STATES):  # sums in floats are exact far beyond a day of milliseconds
+            drawn[state] = np.bincount(cells, weights=facts.sums[:, state], minlength=days * DAY_BINS)
+        by_day = drawn.reshape(_STATES, days, DAY_BINS)
+        for day in np.flatnonzero(np.bincount(cells // DAY_BINS)).tolist():
+            key = (machine, first + day)
+            picture = by_day[:, day].T
+            self.pictures[key] = self.pictures[key] + picture if key in self.pictures else picture.copy()
         newest = max(day for name, day in self.pictures if name == machine)
         for key in [key for key in self.pictures if key[0] == machine and key[1] <= newest - _DAYS_KEPT]:
             del self.pictures[key]

@@ -27,8 +27,10 @@ from oee.model.facts import (
     Int64,
     Losses,
     Text,
+    same_text,
     text_column,
 )
+from oee.model.samples import latest_at
 from oee.model.states import State
 
 _STATES: Final = len(State)
@@ -42,7 +44,7 @@ def aggregate(window: Window, start_ns: int, end_ns: int) -> tuple[Facts, Losses
     if end_ns <= start_ns:
         return NO_FACTS, NO_LOSSES
     cells = _cells(window, start_ns, end_ns)
-    placed = [_Placed(part, _last_edges(part.t_ns, cells.start_ns)) for part in events(window, start_ns, end_ns)]
+    placed = [_Placed(part, _cell_of(cells, part.t_ns)) for part in events(window, start_ns, end_ns)]
     return _facts(window, cells, placed), _losses(window, cells, placed[0])
 
 
@@ -67,16 +69,8 @@ class _Placed:
     cell: Int64
 
 
-def _last_edges(t_ns: Int64, edges: Int64) -> Int64:
-    """Index of the last edge at or before each time, 0 where there is none."""
-    out: Int64 = np.maximum(np.searchsorted(edges, t_ns, "right") - 1, 0)
-    return out
-
-
-def _last_edges_of_sorted(t_ns: Int64, edges: Int64) -> Int64:
-    """The same for ascending times that outnumber the edges: searches the edges in the times and counts."""
-    at = np.searchsorted(t_ns, edges)
-    out: Int64 = np.maximum(np.bincount(at, minlength=len(t_ns) + 1)[: len(t_ns)].cumsum() - 1, 0)
+def _cell_of(cells: _Cells, t_ns: Int64) -> Int64:
+    out: Int64 = np.maximum(np.searchsorted(cells.start_ns, t_ns, "right") - 1, 0)
     return out
 
 
@@ -84,24 +78,28 @@ def _cells(window: Window, start_ns: int, end_ns: int) -> _Cells:
     since = [ideal.since_ns for product in window.machine.products.values() for ideal in product.ideals]
     minutes = np.arange(start_ns - start_ns % MINUTE_NS + MINUTE_NS, end_ns, MINUTE_NS, dtype=np.int64)
     parts = [
-        minutes,
         window.timeline.start_ns,
+        minutes,
         window.spans.start_ns,
         window.products.from_ns,
         np.array(since, np.int64),
     ]
     edges = [part[(part > start_ns) & (part < end_ns)] for part in (*parts, *window.counter_unknown)]
-    start = np.concatenate([np.array([start_ns], np.int64), *edges])
-    start.sort(kind="stable")  # a few sorted runs one after the other: nearly linear
-    start = start[np.append(True, start[1:] != start[:-1])]
+    times = np.concatenate([np.array([start_ns], np.int64), *edges])
+    order = np.argsort(times, kind="stable")  # a few sorted runs one after the other: nearly linear
+    times = times[order]
+    last = np.append(times[1:] != times[:-1], True)
+    start = times[last]
+    intervals_begun = ((order > 0) & (order <= len(edges[0]))).cumsum()[last]
+    first_interval = max(int(np.searchsorted(window.timeline.start_ns, start_ns, "right")) - 1, 0)
     edge_ms = np.append(start, end_ns) // MS_NS
     return _Cells(
         start,
         start // MINUTE_NS,
         edge_ms[1:] - edge_ms[:-1],
-        _last_edges_of_sorted(start, window.spans.start_ns),
+        np.maximum(latest_at(window.spans.start_ns, start), 0),
         window.product_at(start),
-        _last_edges_of_sorted(start, window.timeline.start_ns),
+        first_interval + intervals_begun,
     )
 
 
@@ -173,9 +171,9 @@ def _facts(window: Window, cells: _Cells, placed_events: Sequence[_Placed]) -> F
     filled = sums[:_STATES].any(axis=0)
     if not filled.all():
         filled |= sums.any(axis=0)
-        rows = _Groups(rows.cell[filled], rows.product[filled], rows.of_cells, rows.of_events)
         table = table[filled]
-    return Facts(*_key_columns(window, cells, rows.cell, rows.product), table, np.zeros(len(table), np.int64))
+    cell, product = (rows.cell, rows.product) if filled.all() else (rows.cell[filled], rows.product[filled])
+    return Facts(*_key_columns(window, cells, cell, product), table, np.zeros(len(table), np.int64))
 
 
 def _key_columns(
@@ -184,7 +182,7 @@ def _key_columns(
     """The key columns of rows that lie in these cells."""
     span, spans = cells.span[cell], window.spans
     return (
-        text_column(window.machine.id, len(cell)),
+        same_text(window.machine.id, len(cell)),
         cells.minute[cell] * MINUTE_NS,
         spans.calendar[span],
         spans.business_date[span],

@@ -30,7 +30,7 @@ from oee.model.calendars import Spans
 from oee.model.declarations import CLASSIFYING, Declaration
 from oee.model.facts import Text
 from oee.model.machine import Machine
-from oee.model.samples import EMPTY, Int64, Samples
+from oee.model.samples import EMPTY, Int64, Samples, latest_at
 from oee.model.states import STATE_BY_WORD, CalendarClass, Quality, State
 
 _SET_UP_OVER = (State.RUNNING, State.UNPLANNED_STOP, State.STARVED, State.BLOCKED, State.SETUP, State.MINOR_STOP)
@@ -288,9 +288,21 @@ def scheduled_before(spans: Spans, t_ns: Int64) -> Int64:
     wanted = spans.calendar == CalendarClass.SCHEDULED
     length = np.where(wanted, spans.end_ns - spans.start_ns, 0)
     before = np.append(0, length.cumsum())[:-1]
-    index = np.maximum(np.searchsorted(spans.start_ns, t_ns, "right") - 1, 0)
-    inside = np.clip(t_ns - spans.start_ns[index], 0, spans.end_ns[index] - spans.start_ns[index])
-    out: Int64 = before[index] + np.where(wanted[index], inside, 0)
+    index = np.maximum(latest_at(spans.start_ns, t_ns), 0)
+    inside = np.clip(t_ns - spans.start_ns[index], 0, length[index])  # 0 where the span is not scheduled
+    out: Int64 = before[index] + inside
+    return out
+
+
+def first_scheduled(spans: Spans, start_ns: Int64, end_ns: Int64) -> Int64:
+    """The first scheduled instant of each interval, or its start where it has none."""
+    wanted = np.flatnonzero(spans.calendar == CalendarClass.SCHEDULED)
+    if not len(wanted):
+        return start_ns
+    following = latest_at(spans.end_ns[wanted], start_ns) + 1
+    first = spans.start_ns[wanted][np.minimum(following, len(wanted) - 1)]
+    later = np.maximum(first, start_ns)
+    out: Int64 = np.where((following < len(wanted)) & (later < end_ns), later, start_ns)
     return out
 
 
@@ -299,20 +311,29 @@ def _ended_by_schedule(timeline: Timeline, spans: Spans) -> Timeline:
     outside = spans.calendar == CalendarClass.OUTSIDE
     edges = np.concatenate([spans.start_ns[outside], spans.end_ns[outside]])
     cut = split(timeline, edges) if len(edges) else timeline
-    of_span = np.searchsorted(spans.start_ns, cut.start_ns, "right") - 1
-    cut = _with_faults(cut, outside[np.maximum(of_span, 0)])
-    spans_edges = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
-    equal_neighbours = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
-    return take(cut, ~(equal_neighbours & spans_edges), int(timeline.end_ns[-1]))
+    cut = _with_faults(cut, spans, outside)
+    spans_edges = _any_of(cut.state, (State.BREAKDOWN, State.RUNNING))
+    equal = np.flatnonzero((cut.state[1:] == cut.state[:-1]) & spans_edges[1:]) + 1
+    equal = equal[cut.reason[equal] == cut.reason[equal - 1]]
+    if not len(equal):
+        return cut
+    keep = np.ones(len(cut), np.bool_)
+    keep[equal] = False
+    return take(cut, keep, int(timeline.end_ns[-1]))
 
 
-def _with_faults(timeline: Timeline, outside: NDArray[np.bool_]) -> Timeline:
-    """outside: which intervals lie outside the schedule; none lies on both sides of it."""
-    by_machine = _by_machine(timeline.by)
-    told = (timeline.state == State.BREAKDOWN) & by_machine
-    waits = (timeline.state == State.UNPLANNED_STOP) & (timeline.reason == "") & by_machine & ~outside
-    follows, precedes = np.append(False, told[:-1]), np.append(told[1:], False)
-    hit = np.flatnonzero(waits & (follows | precedes))
+def _with_faults(timeline: Timeline, spans: Spans, outside: NDArray[np.bool_]) -> Timeline:
+    """outside: which spans lie outside the schedule; no interval lies on both sides of it."""
+    told = np.flatnonzero(timeline.state == State.BREAKDOWN)
+    told = told[_by_machine(timeline.by[told])]
+    follows = np.zeros(len(timeline) + 1, np.bool_)
+    follows[told + 1] = True
+    near = np.union1d(told - 1, told + 1)
+    near = near[(near >= 0) & (near < len(timeline))]
+    near = near[timeline.state[near] == State.UNPLANNED_STOP]
+    near = near[(timeline.reason[near] == "") & _by_machine(timeline.by[near])]
+    of_span = np.searchsorted(spans.start_ns, timeline.start_ns[near], "right") - 1
+    hit = near[~outside[np.maximum(of_span, 0)]]
     if not len(hit):
         return timeline
     fault = np.where(follows[hit], hit - 1, hit + 1)
@@ -322,9 +343,9 @@ def _with_faults(timeline: Timeline, outside: NDArray[np.bool_]) -> Timeline:
 
 
 def _minor(machine: Machine, timeline: Timeline, spans: Spans) -> Timeline:
-    open_stop = (timeline.state == State.UNPLANNED_STOP) & (timeline.reason == "")
-    length = scheduled_before(spans, timeline.end_ns) - scheduled_before(spans, timeline.start_ns)
-    minor = open_stop & (length <= machine.minor_stop_at_most_ns)
+    stops = np.flatnonzero(timeline.state == State.UNPLANNED_STOP)
+    stops = stops[timeline.reason[stops] == ""]
+    length = scheduled_before(spans, timeline.end_ns[stops]) - scheduled_before(spans, timeline.start_ns[stops])
     state = timeline.state.copy()
-    state[minor] = State.MINOR_STOP
+    state[stops[length <= machine.minor_stop_at_most_ns]] = State.MINOR_STOP
     return Timeline(timeline.start_ns, timeline.end_ns, state, timeline.reason, timeline.by)

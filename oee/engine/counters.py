@@ -138,9 +138,11 @@ def _seen(state: CounterState, looks: Looks) -> CounterState:
 
 def _first_lost(column: Series, rows: Int64, state: CounterState) -> Int64:
     """For each good row the time of the first row that was not good since the good row before it, or -1."""
-    before = np.concatenate([[-1], rows[:-1]]).astype(np.int64)
-    gap_before = rows - before > 1
-    first = np.where(gap_before, column.t_ns[np.minimum(before + 1, len(column) - 1)], -1)
+    first = np.full(len(rows), -1, np.int64)
+    if len(rows) != len(column):
+        before = np.append(-1, rows[:-1])
+        gap_before = rows - before > 1
+        first[gap_before] = column.t_ns[before[gap_before] + 1]
     if len(first) and state.lost:
         first[0] = state.at_ns
     return first

@@ -1,9 +1,10 @@
 """Deltas: what is sent is what is known now less what was sent before. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oee.engine.state import Baseline, TableBaseline
 from oee.engine.stops import Stops, join_stops, select_stops, stops_of
@@ -68,6 +69,8 @@ def _delta(
         {minute: n for minute, n in row_counts.items() if minute >= minute_ns},
         part,
     )
+    if not keys:
+        return final, after
     rows = make_table(type(settled), keys, np.array([due[key] for key in keys], np.int64), numbers)
     return join([final, rows]), after
 
@@ -91,8 +94,8 @@ def _final_rows(
     settled only in part may get more rows, so its rows are counted and take the other path.
     """
     touched = {key[1] for key in baseline.sums} | set(baseline.row_counts) | {settled_minute_ns}
-    special = np.union1d(np.array(sorted(touched), np.int64), np.unique(provisional.minute_ns))
-    plain = (settled.minute_ns < before_ns) & ~np.isin(settled.minute_ns, special)
+    touched.update(np.unique(provisional.minute_ns).tolist())
+    plain = (settled.minute_ns < before_ns) & ~_among(settled.minute_ns, touched)
     rows = np.flatnonzero(plain)
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):  # nearly always contiguous: a slice copies nothing
         final = select(settled, slice(rows[0], rows[-1] + 1))
@@ -101,14 +104,23 @@ def _final_rows(
     return replace(final, n=_numbers_by_minute(final.minute_ns)), select(settled, ~plain)
 
 
-def _numbers_by_minute(minute_ns: Int64) -> Int64:
-    """Each row's number within its minute, in the order of the rows."""
-    order = np.argsort(minute_ns, kind="stable")
-    ordered = minute_ns[order]
-    first = np.searchsorted(ordered, ordered, "left")
-    out = np.empty(len(minute_ns), np.int64)
-    out[order] = np.arange(len(minute_ns)) - first
+def _among(ascending: Int64, values: Iterable[int]) -> NDArray[np.bool_]:
+    """Which rows have one of these values. The rows are many and ascend, the values that lie among them are few."""
+    out = np.zeros(len(ascending), np.bool_)
+    if len(ascending):
+        first, last = int(ascending[0]), int(ascending[-1])
+        wanted = [value for value in values if first <= value <= last]
+        lows, highs = np.searchsorted(ascending, wanted, "left"), np.searchsorted(ascending, wanted, "right")
+        for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
+            out[low:high] = True
     return out
+
+
+def _numbers_by_minute(minute_ns: Int64) -> Int64:
+    """Each row's number within its minute; the minutes ascend."""
+    place = np.arange(len(minute_ns))
+    first = np.where(np.diff(minute_ns, prepend=-1) != 0, place, 0)
+    return place - np.maximum.accumulate(first)
 
 
 def _changed_stops(
@@ -116,8 +128,7 @@ def _changed_stops(
 ) -> tuple[Stops, dict[str, Stop]]:
     """Stops that changed since they were sent, with their next revision, and the latest of those that may still change.
     Only stops that were sent before are compared one by one."""
-    starts = np.array([stop.start_ns // MS_NS for stop in sent.values()], np.int64)
-    sent_before = np.isin(stops.start_ns // MS_NS, starts)
+    sent_before = _among(stops.start_ns // MS_NS, (stop.start_ns // MS_NS for stop in sent.values()))
     latest = dict(sent) | {stop.id: stop for stop in select_stops(stops, ~sent_before & (stops.start_ns >= settled_ns))}
     changed: list[Stop] = []
     for stop in (current := select_stops(stops, sent_before).rows()):

@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
-from oee.engine.classify_stops import Setup, scheduled_before
+from oee.engine.classify_stops import Setup
 from oee.engine.production import spread
 from oee.engine.window import Window
-from oee.model.calendars import Spans
 from oee.model.facts import MINUTE_NS, MS_NS, Int64
-from oee.model.states import CalendarClass, State
-
-_NO_STOPS: Final = (State.RUNNING, State.UNKNOWN, State.PLANNED_STOP)
-"""States whose stretches are not counted as stops."""
+from oee.model.states import CalendarClass
 
 
 @dataclass(frozen=True)
@@ -38,19 +33,20 @@ def _watched(window: Window, start_ns: int, end_ns: int) -> Events:
     t_ns = made.t_ns[index]
     product = window.product_before(t_ns)
     ideal = window.ideal_us(product, t_ns)
-    in_setup = _inside(window.setups, t_ns)
-    startup = ~in_setup & _startup(window, index)
-    total, reject = made.total[index], made.reject[index]
-    columns = {
-        "pieces_total": total,
-        "pieces_judged": np.where(in_setup, total, made.judged[index]),
-        "pieces_good": np.where(in_setup, 0, made.good[index]),
-        "pieces_rework": np.where(in_setup, 0, made.rework[index]),
-        "pieces_startup_reject": np.where(in_setup, total, np.where(startup, reject, 0)),
-        "pieces_process_reject": np.where(in_setup | startup, 0, reject),
-    }
+    names = ("total", "judged", "good", "rework")
+    columns = {f"pieces_{name}": getattr(made, name)[index] for name in names}
+    total, reject, worth = columns["pieces_total"], made.reject[index], ideal
+    if window.setups or window.machine.startup_pieces:
+        in_setup = _inside(window.setups, t_ns)
+        startup = ~in_setup & _startup(window, index)
+        columns["pieces_judged"] = np.where(in_setup, total, columns["pieces_judged"])
+        columns["pieces_good"] = np.where(in_setup, 0, columns["pieces_good"])
+        columns["pieces_rework"] = np.where(in_setup, 0, columns["pieces_rework"])
+        columns["pieces_startup_reject"] = np.where(in_setup, total, np.where(startup, reject, 0))
+        reject = np.where(in_setup | startup, 0, reject)
+        worth = np.where(in_setup, 0, ideal)
+    columns["pieces_process_reject"] = reject
     columns = {name: values for name, values in columns.items() if values.any()}
-    worth = np.where(in_setup, 0, ideal)
     columns |= {f"ideal_{name.removeprefix('pieces_')}_us": values * worth for name, values in columns.items()}
     columns["pieces_without_ideal"] = np.where(worth == 0, total, 0)
     columns["cycles"] = made.cycles[index]
@@ -139,29 +135,9 @@ def _outage_cells(window: Window, lost_ns: int, back_ns: int) -> tuple[Int64, In
 
 def _stops(window: Window, start_ns: int, end_ns: int) -> Events:
     """Closed stops and failures, booked where they started to cost scheduled time."""
-    timeline, spans = window.timeline, window.spans
-    counted = ~np.isin(timeline.state, [int(state) for state in _NO_STOPS])
-    counted &= timeline.end_ns < timeline.end_ns[-1]
-    index = np.flatnonzero(counted)
-    length = (
-        scheduled_before(spans, timeline.end_ns[index]) - scheduled_before(spans, timeline.start_ns[index])
-    ) // MS_NS
-    booked = _first_scheduled(spans, timeline.start_ns[index], timeline.end_ns[index])
-    in_range = (booked >= start_ns) & (booked < end_ns)
-    index, booked, length = index[in_range], booked[in_range], length[in_range]
-    failed = timeline.state[index] == State.BREAKDOWN
-    columns = {"stops": np.ones(len(index), np.int64), "stops_ms": length}
+    booked, length, failed = window.closed_stops
+    low, high = np.searchsorted(booked, [start_ns, end_ns])
+    booked, length, failed = booked[low:high], length[low:high], failed[low:high]
+    columns = {"stops": np.ones(len(booked), np.int64), "stops_ms": length}
     columns |= {"failures": failed.astype(np.int64), "failures_ms": np.where(failed, length, 0)}
     return Events(booked, window.product_at(booked), columns)
-
-
-def _first_scheduled(spans: Spans, start_ns: Int64, end_ns: Int64) -> Int64:
-    """The first scheduled instant of each interval, or its start where it has none."""
-    wanted = np.flatnonzero(spans.calendar == CalendarClass.SCHEDULED)
-    if not len(wanted):
-        return start_ns
-    following = np.searchsorted(spans.end_ns[wanted], start_ns, "right")
-    first = spans.start_ns[wanted][np.minimum(following, len(wanted) - 1)]
-    later = np.maximum(first, start_ns)
-    out: Int64 = np.where((following < len(wanted)) & (later < end_ns), later, start_ns)
-    return out

@@ -21,7 +21,7 @@ from oee.model.machine import Machine
 from oee.model.samples import Int64, between
 from oee.model.states import State
 
-_PIECES_AT_ONCE: Final = 1000
+_PIECES_AT_ONCE: Final = 64
 
 
 def settle(

@@ -67,9 +67,9 @@ def start() -> EngineState:
 
 def _floored(rows: Series) -> Series:
     """Times floored to milliseconds; of rows in the same millisecond the last stays."""
-    if not (rows.t_ns % MS_NS).any():
+    t_ns = rows.t_ns // MS_NS * MS_NS  # many times faster than a remainder
+    if (t_ns == rows.t_ns).all():
         return rows
-    t_ns = rows.t_ns - rows.t_ns % MS_NS
     last = np.append(t_ns[1:] != t_ns[:-1], True) if len(t_ns) else np.zeros(0, np.bool_)
     return Series(t_ns[last], rows.value[last], rows.quality[last])
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.classify_stops import Setup, classify_stops
+from oee.engine.classify_stops import Setup, classify_stops, first_scheduled, scheduled_before
 from oee.engine.counters import Counts
 from oee.engine.counting.limits import RunClock
 from oee.engine.production import (
@@ -33,7 +33,7 @@ from oee.model.calendars import Spans, cut
 from oee.model.declarations import entries
 from oee.model.facts import MS_NS, UNKNOWN_PRODUCT, Int64, Text, text_column
 from oee.model.machine import Machine
-from oee.model.samples import EMPTY, Samples, between
+from oee.model.samples import EMPTY, Samples, between, latest_at
 from oee.model.states import Quality, State
 
 
@@ -66,15 +66,14 @@ class Window:
 
     def product_at(self, t_ns: Int64) -> Int64:
         """Code of the product in effect at each time."""
-        index = np.maximum(np.searchsorted(self.products.from_ns, t_ns, "right") - 1, 0)
-        out: Int64 = self._codes[index]
+        if len(self._codes) == 1:
+            return np.full(len(t_ns), self._codes[0])
+        out: Int64 = self._codes[np.maximum(latest_at(self.products.from_ns, t_ns), 0)]
         return out
 
     def product_before(self, t_ns: Int64) -> Int64:
         """Code of the product in effect just before each time."""
-        index = np.maximum(np.searchsorted(self.products.from_ns, t_ns, "left") - 1, 0)
-        out: Int64 = self._codes[index]
-        return out
+        return self.product_at(t_ns - 1)
 
     @cached_property
     def unwatched(self) -> NDArray[np.bool_]:
@@ -85,6 +84,18 @@ class Window:
             before = np.maximum(np.searchsorted(timeline.start_ns, made.t_ns - 1, "right") - 1, 0)
             out |= (timeline.state[before] == State.UNKNOWN) & (made.t_ns > timeline.start_ns[0])
         return out
+
+    @cached_property
+    def closed_stops(self) -> tuple[Int64, Int64, NDArray[np.bool_]]:
+        """Of the stops that have ended, in order of time: when each first cost scheduled time [ns], the scheduled time that
+        it cost [ms], and whether it is a failure."""
+        timeline = self.timeline
+        counted = np.ones(len(State), np.bool_)
+        counted[[State.RUNNING, State.UNKNOWN, State.PLANNED_STOP]] = False
+        index = np.flatnonzero(counted[timeline.state] & (timeline.end_ns < timeline.end_ns[-1]))
+        start_ns, end_ns = timeline.start_ns[index], timeline.end_ns[index]
+        length = (scheduled_before(self.spans, end_ns) - scheduled_before(self.spans, start_ns)) // MS_NS
+        return first_scheduled(self.spans, start_ns, end_ns), length, timeline.state[index] == State.BREAKDOWN
 
     @cached_property
     def reasons(self) -> tuple[list[str], Int64]:

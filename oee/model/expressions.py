@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.model.conditions import Expression, Node
-from oee.model.samples import EMPTY, Int64, Samples, Series
+from oee.model.samples import EMPTY, Int64, Samples, Series, latest_at
 from oee.model.states import Quality
 
 Bool = NDArray[np.bool_]
@@ -43,7 +43,7 @@ def at_times(column: Series, times: Int64) -> Trit:
         return Trit(column.value, is_known(column))
     if not len(column):
         return Trit(np.zeros(len(times)), np.zeros(len(times), np.bool_))
-    index = np.searchsorted(column.t_ns, times, "right") - 1
+    index = latest_at(column.t_ns, times)
     return Trit(column.value[index], is_known(column)[index] & (index >= 0))
 
 

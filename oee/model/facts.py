@@ -136,6 +136,11 @@ def text_column(values: Sequence[str] | str, length: int | None = None) -> Text:
     return out
 
 
+def same_text(value: str, length: int) -> Text:
+    """One text in every row, held once; not to be written to."""
+    return np.broadcast_to(text_column([value]), length)
+
+
 def make_table(kind: type[Table], keys: Sequence[RowKey], sums: Int64, n: Int64 | None = None) -> Table:
     """A table from key tuples in the order of its `KEYS`, their sums, and row numbers (zeros where not given)."""
     values = zip(*keys, strict=True) if keys else ((),) * len(kind.KEYS)
@@ -167,8 +172,11 @@ def select(table: Table, rows: Any) -> Table:
 
 def join(tables: Sequence[Table]) -> Table:
     """The rows of all tables, one after another; there must be at least one table."""
-    names = list(tables[0].__dataclass_fields__)
-    return replace(tables[0], **{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
+    names = [name for name in tables[0].__dataclass_fields__ if name != "sums"]
+    columns = {name: np.concatenate([getattr(table, name) for table in tables]) for name in names}
+    # the engine's sums lie column by column, since most columns are empty; they are copied as they lie
+    sums = np.concatenate([table.sums.T for table in tables], axis=1).T
+    return replace(tables[0], sums=sums, **columns)
 
 
 def add_up(tables: Sequence[Table]) -> Table:

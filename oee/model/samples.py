@@ -5,7 +5,7 @@ repeated while the value stays. The end of confirmation is a row as well (qualit
 "as before", never "not polled".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,3 +95,27 @@ def between(whole: Series, start_ns: int, end_ns: int) -> Series:
     """The rows with `start_ns <= t_ns < end_ns`."""
     low, high = np.searchsorted(whole.t_ns, [start_ns, end_ns])
     return Series(whole.t_ns[low:high], whole.value[low:high], whole.quality[low:high])
+
+
+def latest_at(edges: Int64, t_ns: Int64) -> Int64:
+    """Index of the last edge at or before each time, -1 before the first; the edges ascend.
+
+    Where the times ascend too and are no fewer than the edges, the edges are searched in the times and counted: a binary
+    search for each of many times costs many times as much.
+    """
+    if len(t_ns) < len(edges) or (t_ns[1:] < t_ns[:-1]).any():
+        return np.searchsorted(edges, t_ns, "right") - 1
+    at = np.searchsorted(t_ns, edges)
+    return np.bincount(at, minlength=len(t_ns) + 1)[: len(t_ns)].cumsum() - 1
+
+
+def merged(axes: Sequence[Int64]) -> Int64:
+    """All times of several ascending axes in order, each once. The sort finds the runs and merges them."""
+    times = np.concatenate(axes)
+    times.sort(kind="stable")
+    if len(times) < 2:
+        return times
+    fresh = np.empty(len(times), np.bool_)
+    fresh[0] = True
+    np.not_equal(times[1:], times[:-1], out=fresh[1:])
+    return times if fresh.all() else times[fresh]

@@ -44,7 +44,7 @@ class Tape:
         self._cleaner = cleaner
         self._reader = reader
         self._ahead: Future[tuple[int, Chunk | None] | None] = reader.submit(self._pull)
-        self._rows: dict[str, Series] = {}
+        self._waiting: dict[str, list[Series]] = {}
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.done = False
@@ -77,13 +77,13 @@ class Tape:
             self.first_ns = chunk.first_ns
         self.last_ns = chunk.last_ns
         for tag, rows in chunk.samples.items():
-            self._rows[tag] = concat([self._rows[tag], rows]) if tag in self._rows else rows
+            self._waiting.setdefault(tag, []).append(rows)
 
     def take(self, until_ns: int) -> Samples:
         """The rows before `until_ns` that have not been taken yet."""
-        out = {tag: between(rows, 0, until_ns) for tag, rows in self._rows.items()}
-        self._rows = {tag: between(rows, until_ns, 2**62) for tag, rows in self._rows.items()}
-        return out
+        whole = {tag: concat(parts) for tag, parts in self._waiting.items()}
+        self._waiting = {tag: [between(rows, until_ns, 2**62)] for tag, rows in whole.items()}
+        return {tag: between(rows, 0, until_ns) for tag, rows in whole.items()}
 
 
 def open_tapes(

@@ -32,7 +32,8 @@ from replay.read.times import (
     time_format,
 )
 
-_BATCH_ROWS: Final = 1_048_576
+_BATCH_ROWS: Final = 262_144
+"""Few enough that a column of them stays in the cache of the processor while it is cleaned."""
 
 
 class ParquetFile:
@@ -84,13 +85,12 @@ class ParquetFile:
             t_ns = self._joined_times(parts, columns, row)
         else:
             t_ns = self._times(parts[columns.time], row)
-        lines = np.arange(batch.num_rows) + row
         if columns.tag is None or columns.value is None:
             cells = {
-                tag: self._cells(parts[position], tag, kind, lines) for position, (tag, kind) in columns.tags.items()
+                tag: self._cells(parts[position], tag, kind, row) for position, (tag, kind) in columns.tags.items()
             }
             return Raw(t_ns, cells, row)
-        values = parts[columns.value]
+        values, lines = parts[columns.value], np.arange(batch.num_rows) + row
 
         def cells_of(tag: str, kind: Kind, rows: Int64) -> Cells:
             return self._cells(values.take(pa.array(rows)), tag, kind, lines[rows])
@@ -160,12 +160,14 @@ class ParquetFile:
             self._styles.moment(line, item, moment)
         return np.array(out, np.int64)
 
-    def _cells(self, array: Any, tag: str, kind: Kind, lines: Int64) -> Cells:
+    def _cells(self, array: Any, tag: str, kind: Kind, lines: Int64 | int) -> Cells:
+        """lines: where each cell stands in the file; where only the first is given, the others follow it."""
         name = tag.partition(".")[2]
         form = CellFormat(kind, self._recording.decimal_mark or ".", self._recording.decimal is not None, self._words)
 
         def report(index: int, code: str, value: str) -> None:
-            self._conflicts.add(self.name, int(lines[index]), code, name, value)
+            line = lines + index if isinstance(lines, int) else int(lines[index])
+            self._conflicts.add(self.name, line, code, name, value)
 
         if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             texts = array.fill_null("")
