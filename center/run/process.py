@@ -66,8 +66,9 @@ async def run(
     """Runs the center until `stop` is set; then drains and closes.
 
     settings: the center's file, or its content. ready_file: written as soon as the port is open, as JSON with `url`
-    and `pid`; `listen` may name port 0; tell: is told that address then, if there is a console at it. The caller turns signals into `stop`. While the store, the database or the disk
-    does not let it start, it waits, and says so in the log and on its port.
+    and `pid`; `listen` may name port 0; tell: is told that address then, if there is a console at it. The caller turns
+    signals into `stop`. While the store, the database or the disk does not let it start, it waits, and says so in the log
+    and on its port.
     Files that the process makes are its owner's alone. Raises `Misconfigured`.
     """
     if not isinstance(settings, CenterFile):
