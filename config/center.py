@@ -102,7 +102,7 @@ class ConnectionsModel(Strict):
         default=100,
         ge=4,
         le=10_000,
-        description="Most live pages of one account at once, and a third of those of one address; screens that share an account count together.",
+        description="Most live pages of one account at once, three times as many of one address; screens that share an account count together.",
         examples=[100],
     )
 
