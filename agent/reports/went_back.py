@@ -18,4 +18,4 @@ def read_note() -> WentBack | None:
         at_ns = NOTE.stat().st_mtime_ns
     except OSError:
         return None
-    return WentBack(from_version=said[1], to_version=said[2], unit=said[3], at_ns=at_ns) if said else None
+    return WentBack(from_version=said[1], to_version=said[2], unit=said[3], at_ns=max(0, at_ns)) if said else None
