@@ -35,7 +35,7 @@ class Grid:
         self.outside_ms = np.zeros(count, np.int64)
         self.break_run_ms = 0
         self._start_ns, self._end_ns = start_ns, start_ns + count * MINUTE_NS
-        self._product = np.full(count, -1, np.int64)
+        self._made: list[tuple[Int64, Int64, Int64]] = []
         self._number: dict[str, int] = {}
 
     def add(self, facts: Facts | Iterable[Facts]) -> Facts:
@@ -90,12 +90,21 @@ class Grid:
             names = planned.product.tolist()
             for name in sorted(set(names)):
                 self._number.setdefault(name, len(self._number))
-            self._product[row] = [self._number[name] for name in names]
+            numbers = np.array([self._number[name] for name in names], np.int64)
+            self._made.append((row, numbers, planned.sums[:, : len(State)].sum(axis=1)))
         return planned
 
     def products(self) -> tuple[tuple[str, ...], Int64]:
-        """The products by name, and the number of each minute's among them."""
+        """The products by name, and the number of each minute's among them: of several the one with most of the time, so that
+        neither the order of rows nor corrections decide.
+        """
         ordered = sorted(self._number)
-        place = np.array([*(ordered.index(name) for name in self._number), -1], np.int64)  # the last for -1
-        out: Int64 = place[self._product]
+        out: Int64 = np.full(len(self.minutes), -1, np.int64)
+        if self._made:
+            place = np.array([ordered.index(name) for name in self._number], np.int64)
+            row, number, ms = (np.concatenate(columns) for columns in zip(*self._made, strict=True))
+            keys, at = np.unique(row * len(ordered) + place[number], return_inverse=True)
+            rows, products = np.divmod(keys, len(ordered))
+            by_time = np.lexsort((-products, np.bincount(at, ms)))  # the largest comes last, and stays
+            out[rows[by_time]] = products[by_time]
         return tuple(ordered), out

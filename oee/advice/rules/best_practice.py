@@ -11,7 +11,7 @@ from oee.advice.finding import AdviceRule, Finding, Gain, evidence
 from oee.advice.grid import Float64
 from oee.advice.statistics.ratios import one_window
 from oee.advice.window import MachineWindow
-from oee.model.facts import FACT
+from oee.model.facts import FACT, Int64
 
 KEY: Final = "best_practice"
 VERSION: Final = 1
@@ -46,9 +46,10 @@ def find(window: MachineWindow) -> list[Finding]:
     )
     sums = facts.sums[usable]
     judged = sums[:, FACT["ideal_judged_us"]].sum() >= LEAST_JUDGED * sums[:, FACT["ideal_total_us"]].sum()
-    made = _table(shape, place, sums[:, FACT["ideal_good_us" if judged else "ideal_total_us"]] / 6e7)
-    own = _table(shape, place, sums[:, [FACT[name] for name in _OWN]].sum(axis=1) / 6e4)
-    with_setup = own + _table(shape, place, sums[:, FACT["setup_ms"]] / 6e4)
+    # whole numbers are added before they are divided: so the order of rows changes nothing
+    made = _table(shape, place, sums[:, FACT["ideal_good_us" if judged else "ideal_total_us"]]) / 6e7
+    own = _table(shape, place, sums[:, [FACT[name] for name in _OWN]].sum(axis=1)) / 6e4
+    with_setup = own + _table(shape, place, sums[:, FACT["setup_ms"]]) / 6e4
     found = []
     for index, shift in enumerate(shifts):
         gap, weight = _gaps(made, own, index)
@@ -81,7 +82,7 @@ def find(window: MachineWindow) -> list[Finding]:
     return found
 
 
-def _table(shape: tuple[int, int, int], place: tuple[Any, ...], values: Float64) -> Float64:
+def _table(shape: tuple[int, int, int], place: tuple[Any, ...], values: Int64) -> Float64:
     out: Float64 = np.zeros(shape)
     np.add.at(out, place, values)
     return out

@@ -8,7 +8,7 @@ import numpy as np
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
 from oee.advice.grid import Float64
 from oee.advice.window import DAY_NS, MachineWindow
-from oee.model.facts import FACT, MINUTE_NS, Int64, Text
+from oee.model.facts import FACT, MINUTE_NS, Facts, Int64, Text, select
 from oee.model.states import State
 
 KEY: Final = "counter_suspect"
@@ -29,14 +29,13 @@ def find(window: MachineWindow) -> list[Finding]:
     """The signs of the last four weeks. Silent with fewer than `LEAST_PIECES` pieces in them."""
     facts = window.facts
     from_ns = max(window.start_ns, window.end_ns - WEEKS * 7 * DAY_NS)
-    late = facts.minute_ns >= from_ns
-    sums = facts.sums[late]
+    minute_ns, product, sums = _by_minute(select(facts, facts.minute_ns >= from_ns))
     pieces, total = sums[:, FACT["pieces_total"]], int(sums[:, FACT["pieces_total"]].sum())
     if total < LEAST_PIECES:
         return []
-    week = (facts.minute_ns[late] - from_ns) // (7 * DAY_NS)
+    week = (minute_ns - from_ns) // (7 * DAY_NS)
     whole = sums[:, int(State.RUNNING)] >= _WHOLE_MS
-    due = _due(facts.product[late], sums)
+    due = _due(product, sums)
     moving = sums[:, [int(State.RUNNING), int(State.MINOR_STOP), int(State.SETUP)]].sum(axis=1) > 0
     unwatched = sums[:, FACT["pieces_unwatched"]]
     signs: dict[str, tuple[Float64, Float64]] = {
@@ -65,6 +64,20 @@ def find(window: MachineWindow) -> list[Finding]:
     if days:
         found.append(_finding(window, "jumps", len(days) >= LEAST_ODD_DAYS, figures, {"day": days, "times": times}))
     return found
+
+
+def _by_minute(facts: Facts) -> tuple[Int64, Text, Int64]:
+    """Minutes, products and sums of facts, those of the same minute and product as one: what is asked of a minute must not
+    depend on the rows and corrections in which it came.
+    """
+    names, number = np.unique(facts.product.astype(str), return_inverse=True)
+    key = facts.minute_ns // MINUTE_NS * max(1, len(names)) + number
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    at = order[first]
+    if not len(at):
+        return facts.minute_ns, facts.product, facts.sums
+    return facts.minute_ns[at], facts.product[at], np.add.reduceat(facts.sums[order], first, axis=0)
 
 
 def _due(product: Text, sums: Int64) -> Float64:
