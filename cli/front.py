@@ -60,7 +60,7 @@ class FrontDoor(Interruptible):
                 _name_paths(command)
             try:
                 return super().main(given, *positional, **more)
-            except ImportError as error:
+            except ModuleNotFoundError as error:
                 from words import say
 
                 fail(say("cli.not_installed", terminal_language(), module=error.name, why=error), MISCONFIGURED)
