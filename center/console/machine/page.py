@@ -149,10 +149,11 @@ async def _follow(page: _Page, event_name: str, event: events.GenericEventArgume
     if event_name == "pick":
         page.remember(wanted)
     page.wanted = wanted
+    view = _view_of(words) if event_name == "back" else page.view
+    is_other, page.view = view != page.view, view
     await page.stops_panel.change(wanted)
-    view = _view_of(words)
-    if event_name == "back" and view != page.view:
-        await _select(page, view)
+    if is_other:
+        await _show_selected(page, view)
 
 
 async def _zoom(page: _Page, event: events.GenericEventArguments) -> None:
@@ -281,12 +282,13 @@ async def _choose(page: _Page, view: windows.View) -> None:
     page.view, page.wanted = view, replace(page.wanted, between=None)
     page.remember()
     await page.stops_panel.change(page.wanted)
-    await _select(page, view)
+    await _show_selected(page, view)
 
 
-async def _select(page: _Page, view: windows.View) -> None:
-    """Loads another range."""
-    page.view = view
+async def _show_selected(page: _Page, view: windows.View) -> None:
+    """Loads a range, unless another one was selected meanwhile: events that come in quick succession overtake each other."""
+    if page.view != view:
+        return
     page.main.classes(add="loading")
     await _refresh(page)
 
