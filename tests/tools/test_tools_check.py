@@ -216,7 +216,12 @@ def test_the_whole_factory_passes(tmp_path, plant):
 
 
 def test_opc_ua_tags_say_why_they_are_bad(tmp_path, plant):
-    data = plant[0] | {"devices": {"inj": dict(plant[0]["devices"]["inj-1-opc"])}, "machines": {}, "lines": {}, "targets": []}
+    data = plant[0] | {
+        "devices": {"inj": dict(plant[0]["devices"]["inj-1-opc"])},
+        "machines": {},
+        "lines": {},
+        "targets": [],
+    }
     data["devices"]["inj"]["tags"] = {
         "shots": {"node": "nsu=urn:simulator:injection-moulding;s=Job.CycleCounter"},
         "gone": {"node": "nsu=urn:simulator:injection-moulding;s=Nope"},
