@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 
+from center.database.counter_steps import prepare_counter_steps
 from center.database.sql import opening, prepare, reading, writing
 from center.model.kept_finding import KeptFinding, MachineTrust
 from oee.advice.finding import Finding
@@ -92,6 +93,7 @@ def open_findings(url: str) -> Engine:
     """The database with these tables in it. Raises `Misconfigured` or `StoreUnavailable`."""
     with opening(url) as engine:
         prepare(engine, "findings", _STEPS, _META.sorted_tables)
+        prepare_counter_steps(engine)
     return engine
 
 

@@ -17,12 +17,14 @@ from center.contract.ledger import Changes
 from center.contract.streams import StreamKey, StreamRecord
 from center.database import findings
 from center.database.actions import prepare_actions
+from center.database.counter_steps import KeptStep, keep_steps, oddities
 from center.database.findings import kept_findings, open_findings
 from center.database.sql import open_database
 from center.ledger.sql import SqlLedger
 from center.model.sites import SiteRow
-from center.runtime.advice.advice_job import AdviceJob
+from center.runtime.advice.advice_job import AdviceJob, is_behind
 from center.runtime.advice.night import night_of, nights_until, run_night, run_nights
+from center.runtime.advice.stored_beside import NightBeside
 from center.runtime.advice.stored_past import StoredPast
 from oee.advice.catalogue import rules
 from oee.advice.life import FindingRecord, dismissed
@@ -31,6 +33,7 @@ from oee.advice.measures.repairs import repairs
 from oee.advice.window import machine_window
 from oee.advice.written import NewerFormat, look_of, plain_look, plain_record, record_of
 from oee.model.facts import MINUTE_NS
+from wire.bodies import CounterStep, Status
 from wire.marks import Marks
 
 WEEKS = 6
@@ -182,6 +185,77 @@ def test_the_job_runs_once_a_night(embedded, tmp_path):
     assert embedded.health.counts()["advice_nights"] == 1
     assert not any(thread.name == "nhip-advice" for thread in threading.enumerate())
     engine.dispose()
+
+
+def told(now_ns, **more):
+    return Status(online=True, at_ns=now_ns, **more)
+
+
+def test_a_night_waits_for_a_gateway_that_sends_what_it_has_kept(embedded, tmp_path):
+    engine = open_findings(database_url("sqlite", tmp_path))
+    prepare_actions(engine)
+    now_ns, pictures = embedded.now_ns(), embedded.pictures
+    pictures.record_status(SITE, "main", told(now_ns, closed_ns=END_NS - DAY_NS, waiting=3), now_ns)
+    job = AdviceJob(embedded, engine, idle_s=0.01)
+    nights = embedded.health.counts().get("advice_nights", 0)
+    looks = []
+    job._waits_for_gateways, waits = (
+        lambda night_ns: looks.append(waits(night_ns)) or looks[-1],
+        job._waits_for_gateways,
+    )
+    job.start()
+    try:
+        eventually(lambda: len(looks) > 3)
+        assert all(looks)
+        assert findings.last_night(engine) is None
+        pictures.record_status(SITE, "main", told(now_ns, closed_ns=END_NS, waiting=0), now_ns)
+        eventually(lambda: embedded.health.counts().get("advice_nights", 0) > nights)
+    finally:
+        job.stop()
+        pictures.record_status(SITE, "main", told(now_ns), now_ns)
+    assert findings.last_night(engine).night_ns == END_NS
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("status", "behind"),
+    [
+        (None, False),
+        (told(END_NS), False),
+        (told(END_NS, closed_ns=END_NS), False),
+        (told(END_NS, closed_ns=END_NS - 1), True),
+        (told(END_NS, closed_ns=END_NS, waiting=21), True),
+        (told(END_NS, closed_ns=END_NS, waiting=20), False),
+    ],
+)
+def test_who_is_behind(status, behind):
+    assert is_behind(status, END_NS) is behind
+
+
+def test_what_counters_did_on_many_days_is_kept_and_told(two_machines, engine):
+    """Each status has the last day's only, and says it again and again."""
+    pictures, now_ns = two_machines.pictures, two_machines.now_ns()
+    job = AdviceJob(two_machines, engine)
+    for day in (20, 10, 5, 5, 1):
+        at_ns = END_NS - day * DAY_NS
+        steps = [
+            CounterStep(machine="m-1", role="total", at_ns=at_ns + k, kind=kind, old=12, new=40_000)
+            for k, kind in enumerate(("jump", "reset_to_zero"))
+        ]
+        pictures.record_status(SITE, "main", told(now_ns, counters=steps), now_ns)
+        job._keep_counter_steps()
+        job._keep_counter_steps()
+    window = StoredPast(two_machines, SITE, "m-1", END_NS, NightBeside(two_machines, engine)).window(8)
+    days = [(END_NS - day * DAY_NS) // DAY_NS for day in (20, 10, 5, 1)]
+    assert [item for item in window.beside.oddities if item[0] == "jump"] == [("jump", day, 1) for day in days]
+    jumps = next(item for item in rules()["counter_suspect"].find(window) if item.key == ("jumps",))
+    assert jumps.passes
+    assert jumps.evidence.series["day"] == tuple(map(float, days))
+    other = StoredPast(two_machines, SITE, "m-2", END_NS, NightBeside(two_machines, engine)).window(8)
+    assert other.beside.oddities == ()
+    late = [KeptStep("m-1", "total", END_NS + 90 * DAY_NS, "jump")]
+    assert keep_steps(engine, SITE, "main", late, END_NS + 100 * DAY_NS) == 1
+    assert oddities(engine, SITE, "m-1", 0, END_NS) == (), "what is older than a hundred days is gone"
 
 
 def test_a_center_that_begins_with_history_confirms_by_what_it_has(two_machines, engine):

@@ -76,7 +76,7 @@ def run_night(
     Raises `StoreUnavailable`; then it may be called again.
     """
     machines = [item for item in machines_with_past(center.ledger_cache.sites) if site in ("", item[0])]
-    done, beside = findings.looked_at(engine, night_ns), NightBeside(center)
+    done, beside = findings.looked_at(engine, night_ns), NightBeside(center, engine)
     for index, (of_site, machine) in enumerate(machines):
         if not on_machine(machine, index, len(machines)):
             return None

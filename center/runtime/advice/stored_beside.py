@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from sqlalchemy import Engine
 
 from center.contract.store import KeepsValues, Query, ValueQuery
+from center.database.counter_steps import oddities
 from center.model.site_revisions import Revision
 from center.model.sites import retired_since
 from center.runtime.state import CenterState
@@ -27,8 +29,9 @@ class NightBeside:
     machine of each speaks for it.
     """
 
-    def __init__(self, center: CenterState) -> None:
-        self._center = center
+    def __init__(self, center: CenterState, engine: Engine | None = None) -> None:
+        """engine: the database of findings, which keeps what counters did; without it nothing is known of that."""
+        self._center, self._engine = center, engine
         self._minutes: dict[str, dict[str, MachineMinutes]] = {}
 
     def of(
@@ -44,7 +47,13 @@ class NightBeside:
             tariff_per_kwh=revision.body.tariff_per_kwh,
             line=self._line(site, revision, window),
             site=self._site(site, window, whole),
+            oddities=self._oddities(site, window),
         )
+
+    def _oddities(self, site: str, window: MachineWindow) -> tuple[tuple[str, int, int], ...]:
+        if self._engine is None:
+            return ()
+        return oddities(self._engine, site, window.machine, window.start_ns, window.end_ns)
 
     def _line(self, site: str, revision: Revision, window: MachineWindow) -> LineDays | None:
         name = revision.body.machines[window.machine].line
