@@ -258,14 +258,14 @@ def demo(
     seed: int,
     lang: str,
 ) -> None:
-    """Runs a simulated factory, agent, broker and center with 30 days of history, to look at in the browser."""
+    """Runs a simulated factory, agent, broker and center with eight weeks of history, to look at in the browser."""
     from demo import command
 
     headless = for_s is not None
     settings = command.Settings(
         for_s=for_s,
         report=report,
-        days=days if days is not None else (0.0 if headless else 30.0),
+        days=days if days is not None else (0.0 if headless else 56.0),
         kill_after_s=kill_agent_after,
         port=0 if headless and port == 8080 else port,
         broker=broker,

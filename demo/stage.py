@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
+from zoneinfo import ZoneInfo
 
 from ruamel.yaml import YAML
 
@@ -110,7 +111,7 @@ class Stage:
     """
 
     folder: Path
-    days: float = 30.0
+    days: float = 56.0
     seed: int = 1
     listen_port: int = 0
     broker_url: str = ""
@@ -136,7 +137,8 @@ class Stage:
 
     def open(self) -> None:
         """Starts broker, simulator, center and agent; returns when each is up (history is still being generated)."""
-        from simulator import demo as factory_of  # noqa: PLC0415  # loaded only where a demo runs
+        from demo.mended import write_action  # noqa: PLC0415  # loaded only where a demo runs
+        from simulator import demo as factory_of  # noqa: PLC0415
 
         self.folder.mkdir(parents=True, exist_ok=True)
         self.listen_port = self.listen_port or free_port()
@@ -162,6 +164,12 @@ class Stage:
                 "alerts": {},
                 "store": store,
             },
+        )
+        write_action(
+            self.folder / "center.yaml",
+            self.now.astimezone(ZoneInfo(factory.timezone)),
+            round(self.days),
+            self.language,
         )
         center_ready = self.folder / "center-ready"
         self._start("center", ["center", str(self.folder / "center.yaml"), "--ready-file", str(center_ready)])

@@ -9,6 +9,10 @@ from simulator.site import site
 __all__ = ["break_hour", "day_off", "factory", "site"]
 
 ZONE = "Asia/Ho_Chi_Minh"
+HISTORY_DAYS = 56
+"""So long that what was found after three weeks is confirmed, and that an action could be measured in between."""
+MENDED_DAYS_AGO = 30
+"""When shifts of sew-1 no longer began late (`demo.mended`)."""
 _SHIFTS = (("A", 6, 1.0), ("B", 14, 1.03), ("C", 22, 1.22))
 
 
@@ -28,7 +32,7 @@ def break_hour(now: datetime) -> int:
 def factory(
     now: datetime,
     *,
-    history_days: int = 30,
+    history_days: int = HISTORY_DAYS,
     seed: int = 1,
     zone: str = ZONE,
     weekly_day_off: Weekday | None = None,
@@ -37,7 +41,13 @@ def factory(
     local = now.astimezone(ZoneInfo(zone))
     off = weekly_day_off or day_off(local)
     start = (now - timedelta(days=history_days)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return Factory(seed=seed, timezone=zone, start=start, shifts=_shifts(off, break_hour(local)), machines=_machines())
+    return Factory(
+        seed=seed,
+        timezone=zone,
+        start=start,
+        shifts=_shifts(off, break_hour(local)),
+        machines=_machines(max(0, history_days - MENDED_DAYS_AGO)),
+    )
 
 
 def _shifts(off: Weekday, pause: int) -> tuple[ShiftSpec, ...]:
@@ -55,8 +65,8 @@ def _shifts(off: Weekday, pause: int) -> tuple[ShiftSpec, ...]:
     )
 
 
-def _machines() -> tuple[MachineSpec, ...]:
-    return (_press(), _cnc_1(), _cnc_2(), _moulder(), _packer(), _sewing())
+def _machines(mended_day: int) -> tuple[MachineSpec, ...]:
+    return (_press(), _cnc_1(), _cnc_2(), _moulder(), _packer(), _sewing(mended_day))
 
 
 def _press() -> MachineSpec:
@@ -181,14 +191,15 @@ def _packer() -> MachineSpec:
     )  # fmt: skip
 
 
-def _sewing() -> MachineSpec:
-    """A pulse counter and nothing else."""
+def _sewing(mended_day: int) -> MachineSpec:
+    """A pulse counter and nothing else; its shifts began late until somebody did something about it."""
     return MachineSpec(
         id="sew-1",
         device="sewing-io",
         plc="pulse",
         products=_products((1, 20)),
         counter_start=5_000,
+        causes=Causes(late_s=900, until_day=mended_day),
         habits=Habits(
             late_s=80, handover_s=90,
             events={

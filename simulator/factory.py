@@ -88,6 +88,18 @@ class Causes(_Model):
     changeover_tail: float = Field(
         default=0, ge=0, le=1, description="Share of changeovers that take three times as long."
     )
+    until_day: float | None = Field(
+        default=None, ge=0, description="Days after `start` when somebody has mended all of them; never without it."
+    )
+
+    def after(self, start_ns: int, t_ns: int) -> "Causes":
+        """What is left of them at a time, of a factory that began at `start_ns` [ns UTC]."""
+        ended = self.until_day is not None and t_ns - start_ns >= self.until_day * _DAY_NS
+        return _NO_CAUSES if ended else self
+
+
+_NO_CAUSES = Causes()
+_DAY_NS = 86_400 * 10**9
 
 
 class MachineSpec(_Model):

@@ -18,7 +18,7 @@ from simulator.behaviour import cycles, stops
 from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS, Dice
 from simulator.behaviour.progress import Progress
 from simulator.behaviour.segments import Int64, Kind, Segment, UInt8
-from simulator.factory import Cause, Factory, MachineSpec
+from simulator.factory import Cause, Causes, Factory, MachineSpec
 from simulator.timetable import Timetable, Wanted, shift_at, shift_start
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -102,7 +102,7 @@ class Planner:
             lengths = cycles.even_durations(dice.random, ideal_ns, count)
         else:
             pace = cycles.speed(habits, t_ns - self._start_ns) * (
-                1 + self._spec.causes.slower.get(shift_at(self._timetable, t_ns), 0)
+                1 + self._spec.causes.after(self._start_ns, t_ns).slower.get(shift_at(self._timetable, t_ns), 0)
             )
             lengths = cycles.durations(dice.random, habits, ideal_ns, pace, count)
         if progress.left_ns is not None:
@@ -111,7 +111,8 @@ class Planner:
         if self._by_gaps:
             return done_ns, np.zeros(count, np.uint8)
         trouble, startup = (
-            self._dice.trouble(t_ns) * _more_rejects(self._spec, self._timetable, t_ns, done_ns),
+            self._dice.trouble(t_ns)
+            * _more_rejects(self._spec.causes.after(self._start_ns, t_ns), self._timetable, t_ns, done_ns),
             -(-self._spec.startup_pieces // self._spec.cavities),
         )
         rejects = cycles.rejected(
@@ -123,8 +124,8 @@ class Planner:
         """A stop of the calendar: a break, the night, or the handover between two shifts."""
         handover = self._timetable.wanted[self._timetable.at(t_ns)] == Wanted.SCHEDULED
         wish_ns = self._dice.around(self._spec.habits.handover_s) if handover else 0
-        if handover and self._spec.causes.late_s:
-            wish_ns += self._dice.planted_around(self._spec.causes.late_s)
+        if handover and (late_s := self._spec.causes.after(self._start_ns, t_ns).late_s):
+            wish_ns += self._dice.planted_around(late_s)
         end_ns = self._restart(t_ns, wish_ns, Kind.STOP, progress)
         return _segment(progress, t_ns, end_ns, Kind.STOP, "break", idle=True)
 
@@ -132,7 +133,7 @@ class Planner:
         """The stop that ends a run for this cause."""
         event = self._spec.habits.events[cause]  # type: ignore[index]
         wish_ns = stops.wish(self._frame, cause, event, self._dice.trouble(t_ns))
-        if cause == "changeover" and self._dice.planted(self._spec.causes.changeover_tail):
+        if cause == "changeover" and self._dice.planted(self._spec.causes.after(self._start_ns, t_ns).changeover_tail):
             wish_ns *= 3
         self.events.draw(cause, t_ns)  # type: ignore[arg-type]
         kind = stops.KINDS.get(cause, Kind.STOP)
@@ -176,9 +177,9 @@ def _segment(
     )
 
 
-def _more_rejects(spec: MachineSpec, timetable: Timetable, t_ns: int, done_ns: Int64) -> float | Float64:
+def _more_rejects(causes: Causes, timetable: Timetable, t_ns: int, done_ns: Int64) -> float | Float64:
     """How many times as many rejects are planted, for each cycle where that differs [1]."""
-    times = spec.causes.start_rejects
+    times = causes.start_rejects
     if times == 1:
         return 1.0
     return np.where(done_ns - shift_start(timetable, t_ns) < _START_NS, times, 1.0)
@@ -191,8 +192,8 @@ class DueEvents:
         self._events = spec.habits.events
         self._timetable, self._dice = timetable, dice
         self._due_ns: dict[Cause, int] = {}
-        self._reel_s, self._reel_is_next = spec.causes.reel_s, False
-        self._reel_ns = self._reel()
+        self._causes, self._start_ns, self._reel_is_next = spec.causes, start_ns, False
+        self._reel_ns = self._reel(start_ns)
         for cause in CAUSES:
             if cause in self._events:
                 self.draw(cause, start_ns)
@@ -200,7 +201,7 @@ class DueEvents:
     def draw(self, cause: Cause, t_ns: int) -> None:
         """Draws when this event happens next."""
         if cause == "minor" and self._reel_is_next:
-            self._reel_ns = self._reel()
+            self._reel_ns = self._reel(t_ns)
             return
         self._due_ns[cause] = self._dice.interval(self._events[cause], self._dice.trouble(t_ns))
 
@@ -210,8 +211,9 @@ class DueEvents:
         for cause in self._due_ns:
             self._due_ns[cause] -= running_ns
 
-    def _reel(self) -> int:
-        return int(self._reel_s * self._dice.planted_between(0.97, 1.03) * SECOND_NS) if self._reel_s else _FOR_EVER_NS
+    def _reel(self, t_ns: int) -> int:
+        reel_s = self._causes.after(self._start_ns, t_ns).reel_s
+        return int(reel_s * self._dice.planted_between(0.97, 1.03) * SECOND_NS) if reel_s else _FOR_EVER_NS
 
     def nearest(self, t_ns: int, *, starting_up: bool) -> tuple[Cause | None, int]:
         """The event that is due first in a run from `t_ns` on, and the running time until then [ns]; None for a machine

@@ -270,6 +270,13 @@ def test_a_center_that_begins_with_history_confirms_by_what_it_has(two_machines,
     assert run_nights(two_machines, engine, END_NS, always, SITE) == found
 
 
+def test_a_history_that_a_new_gateway_brings_along_is_older_than_its_description(engine, tmp_path):
+    center = opened("duckdb", tmp_path, END_NS + DAY_NS)
+    fill(center, {"m-1": PLANS["m-1"]}, valid_from_ns=END_NS + DAY_NS // 2)
+    assert stages(run_nights(center, engine, END_NS, always)) == {("m-1", SLOW): "open"}
+    center.store.close()
+
+
 def test_a_machine_that_cannot_be_looked_at_does_not_keep_the_others_from_it(two_machines, engine, monkeypatch):
     whole = StoredPast.window
 

@@ -94,3 +94,19 @@ def test_some_changeovers_take_three_times_as_long():
         lengths_s(machine("press-1", changeover_tail=0.3), "changeover"),
     )
     assert np.percentile(tailed, 90) / np.median(tailed) > 1.5 * np.percentile(plain, 90) / np.median(plain)
+
+
+def test_what_somebody_has_mended_is_over_from_that_day_on():
+    mended, late = machine("cnc-1", late_s=720, until_day=10), machine("cnc-1", late_s=720)
+    from_ns = mended.past[0].start_ns
+
+    def by_half(made):
+        on = [item for item in made.past if item.kind == Kind.STOP and item.cause == "break"]
+        at_edge = [item for item in on if abs(item.start_ns - shift_start(made.timetable, item.end_ns)) < 300 * 10**9]
+        lengths = [(item.start_ns < from_ns + 10 * DAY_NS, (item.end_ns - item.start_ns) / 1e9) for item in at_edge]
+        return [np.median([length for is_first, length in lengths if is_first == half]) for half in (True, False)]
+
+    first, last = by_half(mended)
+    assert first > 600
+    assert last < 200
+    assert min(by_half(late)) > 600

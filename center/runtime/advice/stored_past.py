@@ -42,8 +42,9 @@ class StoredPast:
 
     @cached_property
     def _revisions(self) -> Sequence[Revision]:
+        """Those of the time; the first one also where it came later than the facts, as with a history that a gateway brings along."""
         found = self._center.ledger_cache.sites.of_machine(self._site, self._machine)
-        return [item for item in found if item.valid_from_ns < self._end_ns]
+        return [item for item in found if item.valid_from_ns < self._end_ns] or found[:1]
 
     @property
     def calendar(self) -> Calendar | None:
