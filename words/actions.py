@@ -90,7 +90,7 @@ def verdict_text(metric: str, part: str, verdict: Mapping[str, Any], lang: str, 
     ]
     if verdict["minutes"]:
         parts.append(say("action_says.minutes", lang, minutes=range_text(verdict["minutes"], lang, "minutes")))
-    if verdict["pieces"]:
+    if verdict["pieces"] and any(verdict["pieces"].values()):
         parts.append(say("action_says.pieces", lang, pieces=range_text(verdict["pieces"], lang, "pieces")))
     if verdict["result"] == "not_shown":
         parts.append(say("action_says.least", lang, least=least_text(metric, verdict["least"], lang)))
