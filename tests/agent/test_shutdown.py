@@ -20,6 +20,8 @@ from test_run import agent, ended
 from adapters.contract import NotConnected, Reading
 from agent.devices import supervisor
 from agent.devices.supervisor import Supervisor
+from agent.outbox.journal import past
+from agent.outbox.journal.schema import HOUR_NS
 
 ROOT = Path(__file__).parents[2]
 OPCUA = """
@@ -146,8 +148,8 @@ async def test_an_agent_ends_while_its_opcua_server_flaps(tmp_path):
     server.close()
 
 
-async def test_a_correction_that_computes_is_left_to_the_next_start(tmp_path):
-
+async def test_a_correction_that_computes_is_left_to_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(past, "BLOCK_NS", HOUR_NS)  # some of them are in these hours
     path = tmp_path / "outbox.db"
     gateway = Gateway(path)
     await gateway.go(9300)
