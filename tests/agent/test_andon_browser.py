@@ -141,7 +141,9 @@ def test_a_stop_gets_its_reason_in_two_taps(press, tablets):
     )  # fmt: skip
     tap(page, "#toast [data-act=undo]")
     expect(page.locator(".question")).to_have_count(2)
-    assert [item["kind"] for item in entries_of(press, "hai cham")] == ["reason", "take_back"]
+    eventually(
+        lambda: [item["kind"] for item in entries_of(press, "hai cham")] == ["reason", "take_back"]
+    )  # sent after it is shown
 
 
 def test_a_stop_with_two_reasons(press, tablets):
