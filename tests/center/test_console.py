@@ -316,7 +316,8 @@ def test_a_page_does_not_wait_for_a_slow_store(tabs, plant):
         assert moving(page, ".tiles, .minis, .chart-trend, .panel > .drawn") == 8
         fleet = tabs("/?site=van-long")
         expect(fleet.locator(".chip").first).to_be_visible()
-        assert moving(fleet, ".card > .numbers, .card > .hours") == 8
+        known = fleet.locator(".card .big").count()  # another test may have asked for them just now
+        assert moving(fleet, ".card > .numbers, .card > .hours") == (0 if known else 8)
     finally:
         slow.unlink()
     expect(page.locator("#kpi-oee")).to_contain_text("%")
