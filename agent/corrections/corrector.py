@@ -108,7 +108,6 @@ class MachineCorrector:
                 raise Interrupted
             yield samples, until_ns
             self._progress(past.machine, (until_ns - begin_ns) / max(end_ns - begin_ns, 1))
-        self._progress(past.machine, 1.0)
 
     async def store(
         self,

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, Text, delete, select, tuple_
 
 from center.database.sql import prepare, reading, writing
+from center.model.retention import DAY_NS
 
 _META: Final = MetaData()
 STEPS: Final = Table(
@@ -22,7 +23,6 @@ STEPS: Final = Table(
     Column("kind", String(32), primary_key=True),
     Column("told_by", Text, nullable=False),
 )
-DAY_NS: Final = 86_400_000_000_000
 KEPT_NS: Final = 100 * DAY_NS
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -47,9 +48,13 @@ def band(story: timeline.TimelineData, zone: ZoneInfo, reasons: Mapping[str, Row
     shortest_ns = (story.end_ns - story.start_ns) // _BAND_PARTS
     stops = [stop for stop in story.stops if (stop.end_ns or story.end_ns) - stop.start_ns >= shortest_ns]
     ends = (time_labels.local(t_ns, zone) for t_ns in (story.start_ns, story.end_ns))
-    name = " – ".join(f"{time_labels.day(end, lang)} {end:%H:%M}" for end in ends)
+    name = " – ".join(_day_and_time(end, lang) for end in ends)
     strip = timeline.Strip("", story.start_ns, story.end_ns, ("",) * (_LABELS + 1), name)
     return timeline.draw(replace(story, stops=stops), [strip], reasons, lang)
+
+
+def _day_and_time(local: datetime, lang: str) -> str:
+    return f"{time_labels.day(local, lang)} {local:%H:%M}"
 
 
 def _axis(shown: ValuesShown, lang: str) -> Iterable[Markup]:
@@ -57,7 +62,7 @@ def _axis(shown: ValuesShown, lang: str) -> Iterable[Markup]:
     several = end_ns - start_ns > 2 * 86_400 * _S_NS
     for step in range(_LABELS + 1):
         local = time_labels.local(start_ns + (end_ns - start_ns) * step // _LABELS, zone)
-        text = f"{time_labels.day(local, lang)} {local:%H:%M}" if several else f"{local:%H:%M}"
+        text = _day_and_time(local, lang) if several else f"{local:%H:%M}"
         yield el("span", text, style=f"left:{share(step / _LABELS)}", cls="few")
 
 

@@ -1,6 +1,7 @@
 """Background job that judges what actions brought and looks at all machines, once a night."""
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Engine
@@ -10,6 +11,7 @@ from center.database.counter_steps import KeptStep, keep_steps
 from center.runtime.advice.judging import run_actions
 from center.runtime.advice.night import night_of, run_nights
 from center.runtime.background import BackgroundJob
+from center.runtime.live import Picture
 from center.runtime.state import CenterState
 from wire.bodies import CounterStep, Status
 
@@ -61,28 +63,33 @@ class AdviceJob(BackgroundJob):
 
     def _keep_counter_steps(self) -> None:
         """What gateways told of their counters since the last time: each status has the last day's."""
-        pictures, now_ns = self._center.pictures, self._center.now_ns()
-        for site in pictures.sites():
-            for gateway in pictures.gateways(site):
-                status = pictures.get(site, gateway).status
-                steps = status.counters if status else []
-                if steps != self._kept.get((site, gateway), []):
-                    told = [KeptStep(item.machine, item.role, item.at_ns, item.kind) for item in steps]
-                    keep_steps(self._engine, site, gateway, told, now_ns)
-                    self._kept[site, gateway] = steps
+        now_ns = self._center.now_ns()
+        for site, gateway, picture in self._pictures():
+            steps = picture.status.counters if picture.status else []
+            if steps != self._kept.get((site, gateway), []):
+                told = [KeptStep(item.machine, item.role, item.at_ns, item.kind) for item in steps]
+                keep_steps(self._engine, site, gateway, told, now_ns)
+                self._kept[site, gateway] = steps
 
     def _waits_for_gateways(self, night_ns: int) -> bool:
         """Whether a gateway is just sending what it kept while it was away, or the history that it begins with: what is seen
         before that would stand for the whole night. Waits three hours at most.
         """
-        pictures, now_ns = self._center.pictures, self._center.now_ns()
-        of_all = [pictures.get(site, name) for site in pictures.sites() for name in pictures.gateways(site)]
-        if not any(item.online(now_ns) and is_behind(item.status, night_ns) for item in of_all):
+        now_ns = self._center.now_ns()
+        if not any(item.online(now_ns) and is_behind(item.status, night_ns) for _, _, item in self._pictures()):
             self._behind_since_s = None
             return False
         if self._behind_since_s is None:
             self._behind_since_s = time.monotonic()
         return time.monotonic() - self._behind_since_s < _MOST_BEHIND_S
+
+    def _pictures(self) -> Iterator[tuple[str, str, Picture]]:
+        pictures = self._center.pictures
+        return (
+            (site, gateway, pictures.get(site, gateway))
+            for site in pictures.sites()
+            for gateway in pictures.gateways(site)
+        )
 
     def _go_on(self, _machine: str, _done: int, _of: int) -> bool:
         """Pauses as long as the machine before took."""
