@@ -169,9 +169,9 @@ def test_the_python_that_is_needed_and_the_days_of_the_demo(monkeypatch):
     begun = []
     monkeypatch.setattr("demo.command.run", lambda settings, _folder: begun.append(settings.days) or 0)
     assert CliRunner().invoke(nhip.main, ["demo"]).exit_code == 0
-    assert begun == [30]
+    assert begun == [56]
     needed = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["requires-python"].removeprefix(">=")
-    for lang, days in (("en", "30 days of history"), ("vi", "30 ngày lịch sử")):
+    for lang, days in (("en", "eight weeks of history"), ("vi", "tám tuần lịch sử")):
         assert f"Python {needed}" in plain(PAGES[lang])
         assert days in plain(PAGES[lang])
     lines = text(ROOT / "Makefile").splitlines()
