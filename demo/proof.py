@@ -162,7 +162,7 @@ def compare(
     """
     if not truth.pieces and not measured.pieces:  # of none, whether any was good is not a question
         measured = replace(measured, good=truth.good)
-    complaints = []
+    complaints: list[str] = []
     tolerance = {}
     pairs = {name: pair for pair in together for name in pair}
     for state in STATES:
@@ -171,7 +171,8 @@ def compare(
         tolerance[state] = allowed
         is_ms, was_ms = (sum(figures.ms[name] for name in group) for figures in (measured, truth))
         if abs(is_ms - was_ms) > allowed:
-            complaints.append(f"{'+'.join(group)}: {is_ms} ms measured, {was_ms} ms true, tolerance {allowed} ms")
+            said = f"{'+'.join(group)}: {is_ms} ms measured, {was_ms} ms true, tolerance {allowed} ms"
+            complaints += [] if said in complaints else [said]
     if measured.pieces != truth.pieces:
         complaints.append(f"pieces: {measured.pieces} measured, {truth.pieces} true")
     if measured.good != truth.good and (measured.good or truth.good or truth.pieces):

@@ -23,6 +23,9 @@ what follows from that is sent with the next ten seconds' facts. Until then a di
 _RETRY_S: Final = 3.0
 _UNDECIDED: Final = ("minor_stop", "unplanned_stop", "setup")
 """What a stop is depends on its full length and on what came before it."""
+_UNSEEN: Final = ("running", *_UNDECIDED)
+"""A machine known only by its pulses stands once none came for some time: of a stop that a gap cuts, a part may be too short
+to be one."""
 
 OnStep = Callable[[str, float], None]
 """Takes the name of the current step and its progress [1]."""
@@ -207,7 +210,12 @@ def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
                 transitions=counts,
                 period_s=float(machines[name]["period_s"]),
                 ideal_s=max(item["ideal_us"] for item in made or products) / 1e6,
-                together=[_UNDECIDED] if gaps or _older(stage, name, watched_ns, from_ns) else (),
+                together=_together(
+                    states,
+                    gaps,
+                    older=_older(stage, name, watched_ns, from_ns),
+                    by_pulses=totals[name]["state_by_pulses"],
+                ),
                 unwatched_slack=_slack(totals[name], len(gaps)),
                 busy_edges=sum((a in NOT_BUSY) != (b in NOT_BUSY) for (_, a), (_, b) in pairwise(states)) + len(gaps),
                 piece_edges=max(0, len(made) - 1) + max(0, sum(_time_ms(row) > 0 for row in rows) - 1),
@@ -220,6 +228,20 @@ def _older(stage: Stage, machine: str, watched_ns: int, from_ns: int) -> bool:
     """Whether the window began in a stop that is older than the observation, so that its length is not known."""
     states = _states(stage, machine, watched_ns, from_ns)
     return len(states) < 2 and states[0][1] != "running"
+
+
+def _together(
+    states: Sequence[tuple[int, str]], gaps: Sequence[tuple[int, int]], *, older: bool, by_pulses: bool
+) -> Sequence[tuple[str, ...]]:
+    """States that cannot be told apart. states: the true ones; older: the window began in a stop that nobody saw begin."""
+    if not gaps and not older:
+        return ()
+    cut = any(_state_at(states, edge_ns) in _UNDECIDED for gap in gaps for edge_ns in gap)
+    return [_UNSEEN if by_pulses and (cut or older) else _UNDECIDED]
+
+
+def _state_at(states: Sequence[tuple[int, str]], t_ns: int) -> str:
+    return next((state for begun_ns, state in reversed(states) if begun_ns <= t_ns), "")
 
 
 def _slack(truth: Mapping[str, Any], gaps: int) -> int:

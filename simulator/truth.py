@@ -184,6 +184,7 @@ def of_machine(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: in
         "kpi": _ratios(ms[0], pieces["scheduled"]),
         "minor_limit_ms": machine.limit_ns // _MS,
         "cavities": machine.spec.cavities,
+        "state_by_pulses": machine.spec.plc == "pulse",
     }
 
 

@@ -42,6 +42,22 @@ def test_states_that_cannot_be_told_apart_are_compared_together():
     assert judge(swapped, together=[("minor_stop", "unplanned_stop")]) == ()
 
 
+def test_a_stop_that_a_gap_cuts_is_not_told_from_running_by_a_counter_of_pulses_alone():
+    states = [(0, "running"), (10, "minor_stop"), (40, "running")]
+    cut, clear = [(20, 35)], [(42, 50)]
+    plain, unseen = [("minor_stop", "unplanned_stop", "setup")], [("running", "minor_stop", "unplanned_stop", "setup")]
+    found = {
+        (by_pulses, where): prove._together(states, gaps, older=False, by_pulses=by_pulses)
+        for by_pulses in (False, True)
+        for where, gaps in (("cut", cut), ("clear", clear), ("none", []))
+    }
+    assert found == {
+        (False, "cut"): plain, (False, "clear"): plain, (False, "none"): (),
+        (True, "cut"): unseen, (True, "clear"): plain, (True, "none"): (),
+    }  # fmt: skip
+    assert prove._together(states, [], older=True, by_pulses=True) == unseen
+
+
 def test_oee_has_a_tolerance_and_null_is_not_zero():
     """Half a point; a period for each time that busy time begins or ends; an ideal time for a piece on the other side."""
     assert judge(replace(SAME, oee=0.665 + 0.004)) == ()
