@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from center_plant import Gateway, batch, envelope, eventually, mosquitto, ns, running, stops_of
 from influx_plant import influx_settings
+from work_counted import calls_counted
 
 from center.contract.store import Query
 from center.ingest.mqtt import BrokerSettings
@@ -136,6 +137,26 @@ def test_what_was_there_before_anybody_counted_is_nobodys_share(store, tmp_path)
         assert other.series.part(products(*"abcde"), 1, set())[1] == 0
         assert other.series.part(products(*"abcdef"), 1, set())[1] == 1
         other.close()
+
+
+def test_what_was_planned_is_digested_once(store):
+    """As a worker does it: what is parted is written, and counts as the gateway's; what is written without a plan too."""
+    store.series.read(["van-long"])
+    with calls_counted() as calls:
+        part, left_out = store.series.part(products(*"abcdefg"), 1, set())
+        whole, _ = store.series.part(products(*"ab", seq=2), 1, set())
+        store.write([part, whole])
+    assert (left_out, calls["series_of"], calls["value_series"]) == (2, 4, 2)
+    assert store.series.part(products("h"), 1, set())[1] == 1
+    store.write([products("i")])
+    assert store.series.part(products("i"), 1, set())[1] == 0
+
+
+def test_a_plan_that_is_never_written_is_forgotten(store):
+    store.series.part(products(*"abcde"), 1, set())
+    store.series.read(["van-long"])
+    assert store.series._parted == {}
+    assert store.series.part(products("f"), 1, set())[1] == 0
 
 
 def test_values_wait_in_quarantine_too(store):

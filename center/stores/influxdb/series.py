@@ -62,9 +62,14 @@ class SeriesList:
         self._database, self._now_ns = database, now_ns
         self._source = database.source("series", METADATA)
         self._sites: dict[str, _SiteSeries] = {}
+        self._parted: dict[int, tuple[RowBatch, list[int]]] = {}
 
     def read(self, sites: Collection[str]) -> None:
-        """By the contract of `SeriesCount`."""
+        """By the contract of `SeriesCount`. What was parted before and never written is forgotten."""
+        self._parted.clear()
+        self._know(sites)
+
+    def _know(self, sites: Collection[str]) -> None:
         for site in sorted(sites):
             mine, now_s = self._sites.get(site), time.monotonic()
             if mine is None:
@@ -77,14 +82,15 @@ class SeriesList:
         origin = batch.origin
         mine = self._sites.get(origin.site) or _SiteSeries()
         columns = _columns(batch)
-        unknown = _unknown(columns, mine.known)
-        new = [digest for digest in unknown.tolist() if digest not in planned]
+        unknown = _unknown(columns, mine.known).tolist()
+        new = [digest for digest in unknown if digest not in planned]
         mine.has_met_new |= bool(new)
         since_ns = self._now_ns() - COUNTED_DAYS * DAY_NS
         room = max(COUNTED_DAYS * most_a_day - mine.lately(origin.gateway, since_ns) - len(planned), 0)
         planned.update(new[:room])
         beyond = np.array(new[room:], np.int64)
         if not len(beyond):
+            self._parted[id(batch)] = batch, unknown
             return batch, 0
         facts, losses, stops, values = (~np.isin(column, beyond) for column in columns)
         part = replace(
@@ -94,18 +100,16 @@ class SeriesList:
             stops=[stop for stop, stays in zip(batch.stops, stops.tolist(), strict=True) if stays],
             values=select_values(batch.values, values),
         )
+        self._parted[id(part)] = part, [digest for digest in unknown if digest in planned]
         return part, sum(int((~stays).sum()) for stays in (facts, losses, stops, values))
 
     def enter(self, batches: Iterable[RowBatch]) -> None:
         """Adds what these rows bring to the list. Raises `StoreUnavailable`."""
         new: dict[tuple[str, str], set[int]] = {}
         for batch in batches:
-            site, columns = batch.origin.site, _columns(batch)
-            if not any(map(len, columns)):
-                continue
-            self.read([site])
-            unknown = _unknown(columns, self._sites[site].known)
-            new.setdefault((site, batch.origin.gateway), set()).update(unknown.tolist())
+            site = batch.origin.site
+            self._know([site])
+            new.setdefault((site, batch.origin.gateway), set()).update(self._new_of(batch, self._sites[site].known))
         new = {key: digests for key, digests in new.items() if digests}
         now_ns = self._now_ns()
         lines = [
@@ -115,6 +119,13 @@ class SeriesList:
             self._database.write_metadata(lines)
         for (site, gateway), digests in new.items():
             self._sites[site].learn(gateway, digests, now_ns)
+
+    def _new_of(self, batch: RowBatch, known: Int64) -> Iterable[int]:
+        """What is not known of it. `part` has digested the batches of a plan already."""
+        parted, unknown = self._parted.pop(id(batch), (None, []))
+        if parted is not batch:
+            return _unknown(_columns(batch), known).tolist()
+        return np.setdiff1d(unknown, known).tolist() if unknown else ()
 
     def _begun(self, site: str) -> _SiteSeries:
         """The list of a site. Where there is none, what the server has is listed as there before."""
