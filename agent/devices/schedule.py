@@ -4,8 +4,8 @@
      ▲                   │
      └──── failed ───────┘              misconfigured: stopped for good, or retried once a minute
 
-* Reads are scheduled on a grid that begins with the connection: slots that have passed are skipped and counted, never
-  queued up.
+* The first read follows the connection at once. The next is at a multiple of `slot_s`, which many devices share, and from
+  there on reads are on the grid of the period: places that have passed are skipped and counted, never queued up.
 * A lost connection is tried again every `retry_every_s` for a minute after the last good read, then at doubling
   intervals up to 30 s, each shortened at random by up to a quarter, so that devices do not all reconnect at once.
 * A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s, except within a
@@ -13,6 +13,7 @@
 * Only a good read ends an outage: a peer that accepts connections but stays silent is still out.
 """
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -42,16 +43,20 @@ class PollSchedule:
     outage_since_s: float | None = None
     _good_s: float = float("-inf")
     _slow_tries: int = 0
+    _slot_s: float | None = None
 
-    def connected(self, now_s: float) -> None:
-        """The connection is established: read at once, then on the grid that begins now."""
-        self.link, self.due_s = ConnectionState.UP, now_s
+    def connected(self, now_s: float, slot_s: float | None = None) -> None:
+        """The connection is established: read at once, then on the grid that begins now, or at the next multiple of `slot_s`."""
+        self.link, self.due_s, self._slot_s = ConnectionState.UP, now_s, slot_s
 
     def read(self, now_s: float) -> bool:
         """A read succeeded and ended at `now_s`. True if it ended an outage."""
-        passed = int((now_s - self.due_s) // self.period_s) if now_s > self.due_s else 0
-        self.skipped += passed
-        self.due_s += (passed + 1) * self.period_s
+        if self._slot_s is None:
+            passed = int((now_s - self.due_s) // self.period_s) if now_s > self.due_s else 0
+            self.skipped += passed
+            self.due_s += (passed + 1) * self.period_s
+        else:
+            self.due_s, self._slot_s = math.ceil(now_s / self._slot_s) * self._slot_s, None
         was_out = self.outage_since_s is not None
         self.outage_since_s, self._slow_tries, self._good_s = None, 0, now_s
         return was_out

@@ -30,8 +30,9 @@ CLOCK_OFF_S = 60.0
 """A device whose clock is off by at least this is reported [s]; its values are dated by the gateway's clock anyway."""
 SPREAD_S = 1.0
 """The first connections, and so the reads, are spread over this time, or over a period if that is shorter [s]."""
-SLOT_S = 0.1
-"""Reads begin at multiples of this time, so that many devices share one wake-up of the process [s]."""
+TOGETHER = 16
+"""How many devices share a slot, at the start of which they are read: one wake-up of the process serves them all, and what
+they answer still waits for a few milliseconds at most."""
 
 log = logging.getLogger("nhip.devices")
 
@@ -135,7 +136,7 @@ class Supervisor:
             async with asyncio.timeout(CONNECT_S):
                 await adapter.connect()
             health.connects += 1
-            schedule.connected(_next_slot_s(clock(), adapter.period_s))
+            schedule.connected(clock(), slot_s(adapter.period_s, len(self._adapters)))
             return
         health.lateness_s.append(max(0.0, clock() - schedule.due_s))
         async with asyncio.timeout(max(READ_AT_LEAST_S, 3 * adapter.period_s)):
@@ -206,9 +207,9 @@ def _check_clock(name: str, health: DeviceHealth, off_s: float) -> None:
         log.warning("device clock off: device=%s by_s=%.0f cure=%r", name, off_s, "set the clock at the device")
 
 
-def _next_slot_s(now_s: float, period_s: float) -> float:
-    slot_s = min(SLOT_S, period_s / 10)
-    return math.ceil(now_s / slot_s) * slot_s
+def slot_s(period_s: float, devices: int) -> float:
+    """At multiples of which time a device is read [s], so that no more than `TOGETHER` share one."""
+    return min(period_s, SPREAD_S) / math.ceil(devices / TOGETHER)
 
 
 async def _first_failed(tasks: Sequence[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

@@ -1,7 +1,9 @@
 """When to connect, read and try again, told the time; and the task that does it, against a real socket."""
 
 import asyncio
+import contextlib
 import logging
+import selectors
 import struct
 import time
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +17,7 @@ from adapters.contract import DeviceMisconfigured, Reading, Row
 from adapters.kinds import kind
 from adapters.modbus.model import ModbusTcpDevice
 from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, ConnectionState, PollSchedule
-from agent.devices.supervisor import DeviceHealth, Supervisor
+from agent.devices.supervisor import TOGETHER, DeviceHealth, Supervisor, slot_s
 from oee.model.states import Quality
 
 
@@ -46,6 +48,73 @@ def test_the_next_place_is_on_the_grid_and_at_most_one_period_away(period_s, dur
         assert schedule.due_s - now_s <= period_s * (1 + 1e-6)
         assert schedule.due_s >= now_s - 1e-6 * max(1.0, now_s)
         assert abs(schedule.due_s / period_s - round(schedule.due_s / period_s)) < 1e-3
+
+
+@given(st.floats(0.01, 100), st.floats(0, 1e6), st.floats(0, 30), st.integers(1, 500))
+def test_after_the_first_read_it_is_read_at_the_next_place_that_many_devices_share(period_s, now_s, lasted_s, devices):
+    schedule, shared_s = PollSchedule(period_s), slot_s(period_s, devices)
+    schedule.connected(now_s, shared_s)
+    assert schedule.due_s == now_s, "what is connected is read at once"
+    schedule.read(now_s + lasted_s)
+    assert 0 <= schedule.due_s - (now_s + lasted_s) <= shared_s * (1 + 1e-6)
+    assert abs(schedule.due_s / shared_s - round(schedule.due_s / shared_s)) < 1e-3
+    first_s = schedule.due_s
+    schedule.read(first_s)
+    assert schedule.due_s == pytest.approx(first_s + period_s)
+    assert schedule.skipped == 0
+
+
+class CountingSelector(selectors.DefaultSelector):
+    """A selector that does not wait: time passes by itself, and each wait is counted."""
+
+    now_s, waits = 0.0, 0
+
+    def select(self, timeout=None):
+        found = super().select(0)
+        if not found and timeout is not None and timeout > 0:
+            self.waits += 1
+            self.now_s += timeout
+        return found
+
+
+class Answering:
+    """A device that answers after four milliseconds."""
+
+    period_s = 1.0
+
+    async def connect(self):
+        await asyncio.sleep(0.004)
+
+    async def read(self):
+        await asyncio.sleep(0.004)
+        return Reading(0, (), ())
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("devices", "most"), [(1, 2), (TOGETHER, 2), (TOGETHER + 1, 4), (10 * TOGETHER, 20)])
+def test_devices_that_are_read_together_wake_the_process_once(devices, most):
+    """Wake-ups a second in which each of the devices is read once: one to ask and one for the answers, for each slot."""
+    selector = CountingSelector()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now_s
+    supervisor = Supervisor({f"d{number}": Answering() for number in range(devices)}, lambda _device, _reading: None)
+
+    async def twenty_seconds():
+        task = asyncio.create_task(supervisor.run())
+        await asyncio.sleep(5 - 1e-3)
+        waits, polls = selector.waits, {name: item.polls for name, item in supervisor.health.items()}
+        await asyncio.sleep(20)
+        waits = selector.waits - waits
+        assert {item.polls - polls[name] for name, item in supervisor.health.items()} == {20}
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return waits
+
+    with contextlib.closing(loop):
+        assert loop.run_until_complete(twenty_seconds()) <= most * 20 + 2
 
 
 def test_a_lost_device_is_tried_every_two_seconds_for_a_minute_and_then_rarely():
