@@ -53,6 +53,9 @@ def detail_text(entry: AuditEntry, lang: str) -> str:
 def _plain(name: str, value: Any, lang: str) -> str:
     if name.endswith("_ns"):
         return time_text(int(value), lang)
-    if (key := f"accounts.{name}.{value}") in catalogue():  # a role or a scope
-        return say(key, lang)
+    named = {"stage": f"action_state.{value}"}.get(name, f"accounts.{name}.{value}")  # else a role or a scope
+    if named in catalogue():
+        return say(named, lang)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return say("accounts.all_sites", lang) if value == ALL_SITES else str(value)

@@ -1,5 +1,6 @@
 """The command `nhip backup`. What it runs is imported only when it is used."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cli.options import json_option, lang_option
 from cli.terminal import show_json
 
 if TYPE_CHECKING:
+    from center.accounts.audit import ChainCheck
     from center.commands.connect import RunningCenter, StoppedCenter
 
 
@@ -37,25 +39,40 @@ def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         saved, elsewhere = with_center(where, lang, save)
-        head = _write_manifest(folder, saved)
+        trail = _write_manifest(folder, saved)
     except (CannotCopy, CannotSave, OSError) as error:
         fail(say("backup.failed", lang, detail=error), 1)
     if as_json:
         files = [{"file": str(path), "bytes": path.stat().st_size} for path in saved]
-        show_json({"files": files, "elsewhere": elsewhere, "audit_head": head})
-        return
+        show_json(
+            {
+                "files": files,
+                "elsewhere": elsewhere,
+                "audit_head": trail.head if trail else "",
+                "audit": trail and vars(trail),
+            }
+        )
+        sys.exit(_status(trail))
     for path in saved:
         click.echo(say("backup.saved", lang, file=path, megabytes=number(path.stat().st_size / 1e6, lang, 1)))
     for reason in elsewhere:
         click.echo(say("backup.elsewhere", lang, reason=reason))
-    if head:
-        click.echo(say("backup.head", lang, head=head))
+    if trail and trail.broken is None:
+        click.echo(say("backup.head", lang, head=trail.head))
+    elif trail:
+        click.echo(say("audit.broken", lang, number=trail.broken, sound=trail.entries), err=True)
     click.echo(say("backup.too", lang))
+    sys.exit(_status(trail))
 
 
-def _write_manifest(folder: Path, saved: list[Path]) -> str:
-    """Writes down what the backup consists of: sizes, SHA-256, and the head of the audit trail, which is returned; "" if the
-    trail is kept elsewhere. The trail of the copy is checked on the way.
+def _status(trail: "ChainCheck | None") -> int:
+    """Everything is saved; but a trail that was changed must not go unnoticed where nobody reads what a backup prints."""
+    return 1 if trail and trail.broken is not None else 0
+
+
+def _write_manifest(folder: Path, saved: list[Path]) -> "ChainCheck | None":
+    """Writes down what the backup consists of: sizes, SHA-256, and what the check of the copy's audit trail found, which is
+    returned; None if the trail is kept elsewhere.
     """
     import hashlib
     import json
@@ -83,7 +100,7 @@ def _write_manifest(folder: Path, saved: list[Path]) -> str:
         "audit": trail and vars(trail),
     }
     write_whole(folder / "manifest.json", json.dumps(manifest, indent=1), 0o600)
-    return trail.head if trail else ""
+    return trail
 
 
 COMMANDS = (backup,)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from center.database.findings import change_within
 from center.database.sql import prepare, reading, writing
-from center.model.kept_action import ActionFile, ActionNote, KeptAction
+from center.model.kept_action import MOST_COMMENTS, ActionFile, ActionNote, KeptAction
 from oee.advice.gain.action import ActionRecord
 from oee.advice.gain.verdict import GOOD
 from oee.advice.gain.written import action_of, plain_action
@@ -188,9 +188,15 @@ def _note(connection: Connection, number: str, at_ns: int, who: str, kind: str, 
     connection.execute(NOTES.insert().values(action=number, at_ns=at_ns, who=who[:80], kind=kind, text=text))
 
 
-def comment(engine: Engine, item: KeptAction, text: str, who: str, now_ns: int, audit: Audit) -> None:
-    """Adds a comment. Raises `StoreUnavailable`."""
+def comment(
+    engine: Engine, item: KeptAction, text: str, who: str, now_ns: int, audit: Audit, *, most: int = MOST_COMMENTS
+) -> None:
+    """Adds a comment. most: how many an action may have. Raises `TooMuch` and `StoreUnavailable`."""
     with writing(engine) as connection:
+        connection.execute(select(ACTIONS.c.id).where(ACTIONS.c.id == item.id).with_for_update())
+        written = select(func.count()).where(NOTES.c.action == item.id, NOTES.c.kind == "comment")
+        if (connection.scalar(written) or 0) >= most:
+            raise TooMuch("too_many_comments")
         _note(connection, item.id, now_ns, who, "comment", text)
         audit(connection, "comment", item, text)
 

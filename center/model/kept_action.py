@@ -7,6 +7,8 @@ from oee.advice.gain.action import ActionRecord
 
 MOST_FILE_BYTES: Final = 8_000_000
 MOST_FILES: Final = 12
+MOST_COMMENTS: Final = 300
+"""Of an action. All stand on its page, for everybody who may see it, and each is an entry of the audit trail."""
 MOST_SITE_BYTES: Final = 500_000_000
 """Of all files of a site's actions."""
 _SIGNATURES: Final = {

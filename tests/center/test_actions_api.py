@@ -18,17 +18,20 @@ from test_findings_api import VIEWERS, center_file
 
 import nhip
 from center.accounts import audit
+from center.accounts.texts import detail_text
 from center.api.advice.action_plans import linked
+from center.database.actions import comment, kept_action
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
-from center.model.kept_action import MOST_FILE_BYTES, file_name, media_type_of
+from center.model.kept_action import MOST_COMMENTS, MOST_FILE_BYTES, file_name, media_type_of
 from center.run.application import application
 from center.runtime.advice.judging import run_actions
 from center.runtime.advice.night import run_night
 from words.actions import verdict_text
+from words.catalogue import catalogue
 
 WEEK_NS = 7 * 86_400 * 10**9
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
@@ -85,6 +88,13 @@ class Plant:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def unsaid(self):
+        """What of the audit trail a reader would see as a name of ours."""
+        entries = audit.entries(self.engine)[0]
+        keys = {f"audit.what.{entry.what}" for entry in entries}
+        keys |= {f"audit.detail.{name}" for entry in entries for name in entry.detail}
+        return sorted(keys - catalogue().keys())
+
     def steps(self):
         return [entry.what for entry in reversed(audit.entries(self.engine)[0])]
 
@@ -128,6 +138,8 @@ def test_a_draft_tells_what_its_plan_can_show_and_is_frozen_when_registered(plan
     assert (done["state"], done["note"]) == ("standardised", "WI-7 rev. 3")
     steps = ["drafted", "registered", "edited", "revised", "standardised"]
     assert plant.steps() == [f"action.{step}" for step in steps]
+    assert plant.unsaid() == []
+    assert "Đã thành tiêu chuẩn" in detail_text(audit.entries(plant.engine)[0][0], "vi")
     told = [note["kind"] for note in done["history"]]
     assert told == ["drafted", "registered", "edited", "revised", "judged", "judged_first", "standardised"]
 
@@ -300,6 +312,21 @@ def test_files_are_bounded_known_by_their_content_and_never_run(plant):
         assert plant.ask("factory", f"{path}?name=b.png", "POST", content=PNG).status_code == 200
     full = plant.ask("factory", f"{path}?name=b.png", "POST", content=PNG)
     assert (full.status_code, "12 files" in full.json()["detail"]) == (422, True)
+    assert plant.unsaid() == []
+
+
+def test_comments_are_bounded_and_no_step_of_the_action_is_among_them(plant):
+    """A factory's account may write them, and all stand on the page of everybody."""
+    draft = plant.draft()["id"]
+    path = f"/actions/{draft}/comment"
+    item = kept_action(plant.engine, draft)
+    for number in range(MOST_COMMENTS):
+        comment(plant.engine, item, f"c{number}", "Mai", number, lambda *_: None)
+    full = plant.ask("factory", path, "POST", {"text": "one more"})
+    assert (full.status_code, "300 comments" in full.json()["detail"]) == (422, True)
+    assert plant.ask("writer", f"/actions/{draft}/register", "POST").status_code == 200
+    assert plant.ask("writer", f"/actions/{draft}/give_up", "POST", {"text": "enough"}).status_code == 200
+    assert plant.unsaid() == []
 
 
 def test_names_and_types_of_files():

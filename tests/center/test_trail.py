@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 
 import pytest
 from accounts_plant import ROOT, Plant, bearer
@@ -19,8 +20,10 @@ from center.accounts.audit import Actor
 from center.accounts.schema import AUDIT, AUDIT_CHAIN, NO_ENTRY, open_accounts
 from center.accounts.tokens import pass_for
 from center.accounts.trail import ENTERED, ENTERS_ITSELF
+from center.commands.backup import backup
 from center.commands.trail import audit as command
 from center.database.sql import reading, writing
+from words.catalogue import catalogue
 
 _ROUTES = """
 import json, pathlib, sys
@@ -75,6 +78,14 @@ def test_every_route_that_changes_something_says_what_it_enters(tmp_path):
     assert changing - known == set(), "say in center/accounts/trail.py what they enter"
     assert administering - known <= READ_BY_ADMINISTRATORS, "say in center/accounts/trail.py what they enter"
     assert known - ours == set(), "these are no routes any more"
+
+
+def test_what_is_entered_has_words():
+    """Those that end in * are composed: at least one of them has."""
+    entered = {name for text in ENTERS_ITSELF.values() if not text.startswith("none") for name in text.split(", ")}
+    entered = {name for name in entered if " " not in name} | set(ENTERED.values())
+    said = {name.removeprefix("audit.what.") for name in catalogue() if name.startswith("audit.what.")}
+    assert [name for name in entered if not any(fnmatch(one, name) for one in said)] == []
 
 
 @pytest.fixture(params=KINDS)
@@ -198,6 +209,36 @@ def test_an_older_trail_becomes_a_chain(tmp_path):
     assert (audit.verify(engine).entries, audit.verify(engine).broken) == (5, None)
     enter(engine, 1)
     assert audit.verify(engine).broken is None
+    engine.dispose()
+
+
+def test_a_backup_checks_the_trail_and_keeps_its_head(tmp_path):
+    """Also where nobody reads what it prints: its exit status says that somebody has changed the trail."""
+    file = tmp_path / "center.yaml"
+    file.write_text(f"broker: mqtt://127.0.0.1:9\nstore: {{kind: duckdb, file: {tmp_path}/nhip.duckdb}}\n")
+    engine = open_accounts(f"sqlite:///{tmp_path}/nhip.accounts.sqlite")
+    people.add_user(engine, 1, ROOT, "hoa", role="admin", password="một mật khẩu dài")
+    enter(engine, 3)
+
+    def run(*more, code=0):
+        outcome = CliRunner().invoke(backup, [str(file), str(tmp_path / "saved"), "--lang", "en", *more])
+        assert outcome.exit_code == code, outcome.output
+        return outcome.output
+
+    told = run()
+    head = audit.verify(engine).head  # that a backup was taken is an entry too
+    assert f"Head of the audit trail: {head}" in told
+    kept = json.loads((tmp_path / "saved" / "manifest.json").read_text())["audit"]
+    assert (kept["head"], kept["entries"], kept["broken"]) == (head, 6, None)
+    enter(engine, 2)
+    assert audit.verify(engine, kept["head"]).has_head
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE audit SET who = 'nobody' WHERE id = 2")
+    told = run(code=1)
+    assert "Saved" in told
+    assert "Entry 2 was changed" in told
+    assert "Head of the audit trail" not in told
+    assert json.loads(run("--json", code=1))["audit"]["broken"] == 2
     engine.dispose()
 
 

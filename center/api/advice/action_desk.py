@@ -153,7 +153,10 @@ class ActionsDesk:
             raise RefusedStep("no_note")
         if kind == "comment":
             now_ns, audit = self.center.now_ns(), _audit(self, viewer, address)
-            database.comment(self.engine, item, written, viewer.name, now_ns, audit)
+            try:
+                database.comment(self.engine, item, written, viewer.name, now_ns, audit)
+            except TooMuch as error:
+                raise RefusedStep(error.code) from error
             return self.one(viewer, number)
         step = life.standardised if kind == "standardise" else life.given_up
         done = "standardised" if kind == "standardise" else "given_up"

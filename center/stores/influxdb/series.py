@@ -120,12 +120,12 @@ class SeriesList:
         for (site, gateway), digests in new.items():
             self._sites[site].learn(gateway, digests, now_ns)
 
-    def _new_of(self, batch: RowBatch, known: Int64) -> Iterable[int]:
+    def _new_of(self, batch: RowBatch, known: Int64) -> list[int]:
         """What is not known of it. `part` has digested the batches of a plan already."""
         parted, unknown = self._parted.pop(id(batch), (None, []))
-        if parted is not batch:
-            return _unknown(_columns(batch), known).tolist()
-        return np.setdiff1d(unknown, known).tolist() if unknown else ()
+        columns = _columns(batch) if parted is not batch else [np.array(unknown, np.int64)]
+        new: list[int] = _unknown(columns, known).tolist()
+        return new
 
     def _begun(self, site: str) -> _SiteSeries:
         """The list of a site. Where there is none, what the server has is listed as there before."""
