@@ -53,6 +53,11 @@ ARROWS = {
         kpi/    -> engine/ model/
         engine/ -> model/
         model/
+        benchmark/
+    """,
+    "oee/benchmark": """
+        table -> disclosure
+        disclosure
     """,
     "oee/advice": """
         gain/     -> written measures/ trust window grid statistics/
