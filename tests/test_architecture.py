@@ -240,8 +240,17 @@ ARROWS = {
     """,
     "center/outgoing": """
         alerts/  -> mail
+        monthly/ -> reports/
         reports/ -> mail
         mail
+    """,
+    "center/outgoing/monthly": """
+        worker  -> pdf
+        pdf     -> sheet archive content
+        sheet   -> figures content
+        figures -> content
+        archive -> content
+        content
     """,
     "center/queries": """
         across/    -> losses trend waterfall question

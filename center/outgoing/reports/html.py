@@ -48,7 +48,12 @@ def _table(table: SheetTable) -> Markup:
     ]
     if table.bars:
         heads.insert(1, el("th", ""))
-    return el("table", el("thead", el("tr", *heads)), el("tbody", *(line(row) for row in table.rows)))
+    return el(
+        "table",
+        el("thead", el("tr", *heads)),
+        el("tbody", *(line(row) for row in table.rows)),
+        cls="tall" if table.tall else "",
+    )
 
 
 def _bar(row: SheetRow) -> Markup | None:

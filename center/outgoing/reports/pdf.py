@@ -1,7 +1,7 @@
 """The report as a PDF of A4 pages, with its own font, so that Vietnamese looks the same everywhere."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -33,6 +33,7 @@ _COLOURS: Final = {
 }  # fmt: skip
 _OTHER: Final = "#b4bcb7"
 _BAR_MM: Final = 3.0
+_TALL: Final = 15 * mm
 
 
 @cache
@@ -43,26 +44,42 @@ def _register() -> None:
 
 def report_pdf(sheet: ReportSheet, made: str) -> bytes:
     """The file. made: when it was made, as people read it."""
+    return built(parts_of(sheet), sheet.title, sheet.lang, say("report.made", sheet.lang, when=made))
+
+
+def built(
+    parts: list[Flowable], title: str, lang: str, foot: str, finish: Callable[[Any], None] = lambda _canvas: None
+) -> bytes:
+    """A file of these parts. foot: a line at the end of each page; finish: called with the canvas on the first page."""
     _register()
     out = io.BytesIO()
-    foot = say("report.made", sheet.lang, when=made)
     document = SimpleDocTemplate(
-        out, pagesize=A4, title=sheet.title, author="Nhịp", lang=sheet.lang, leftMargin=_MARGIN, rightMargin=_MARGIN,
-        topMargin=_MARGIN, bottomMargin=18 * mm,
+        out, pagesize=A4, title=title, author="Nhịp", creator="Nhịp", subject=title, lang=lang, leftMargin=_MARGIN,
+        rightMargin=_MARGIN, topMargin=_MARGIN, bottomMargin=18 * mm, initialFontName=_PLAIN,
     )  # fmt: skip
 
     def footer(canvas: Any, _document: Any) -> None:
         canvas.setFont(_PLAIN, 8)
         canvas.setFillColor(HexColor(_INK["faint"]))
         canvas.drawString(_MARGIN, 10 * mm, foot)
-        canvas.drawRightString(A4[0] - _MARGIN, 10 * mm, say("report.page", sheet.lang, n=canvas.getPageNumber()))
+        canvas.drawRightString(A4[0] - _MARGIN, 10 * mm, say("report.page", lang, n=canvas.getPageNumber()))
 
+    def first(canvas: Any, made: Any) -> None:
+        finish(canvas)
+        footer(canvas, made)
+
+    document.build(parts, onFirstPage=first, onLaterPages=footer)
+    return out.getvalue()
+
+
+def parts_of(sheet: ReportSheet) -> list[Flowable]:
+    """The report as it flows over pages."""
+    _register()
     parts: list[Flowable] = [_text(sheet.title, 17, bold=True, leading=21), _text(sheet.subtitle, 9, tone="faint")]
     parts += [Spacer(0, 4 * mm), _tiles(sheet.tiles)]
     for section in sheet.sections:
         parts += _section(section)
-    document.build(parts, onFirstPage=footer, onLaterPages=footer)
-    return out.getvalue()
+    return parts
 
 
 def _text(
@@ -93,6 +110,7 @@ def _tiles(tiles: Sequence[SheetTile]) -> Table:
     table.setStyle(
         TableStyle(
             [
+                ("FONT", (0, 0), (-1, -1), _PLAIN, 9),
                 ("BOX", (0, 0), (-1, -1), 0.6, _LINE),
                 ("INNERGRID", (0, 0), (-1, -1), 0.6, _LINE),
                 ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -123,10 +141,12 @@ def _table(table: SheetTable) -> Table:
         heads.insert(1, _text("", 8))
         for line, row in zip(rows[1:], table.rows, strict=True):
             line.insert(1, _Bar(row, widths[1] - 4 * mm))
-    made = Table(rows, colWidths=widths, repeatRows=1)
+    heights = [None, *[_TALL] * len(table.rows)] if table.tall else None
+    made = Table(rows, colWidths=widths, rowHeights=heights, repeatRows=1)
     made.setStyle(
         TableStyle(
             [
+                ("FONT", (0, 0), (-1, -1), _PLAIN, 9),
                 ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE),
                 ("VALIGN", (0, 0), (-1, -1), "TOP"),
                 ("LEFTPADDING", (0, 0), (0, -1), 0),

@@ -39,13 +39,14 @@ class SheetRow:
 @dataclass(frozen=True)
 class SheetTable:
     """heads: of the columns, as many as each row has cells; numeric: columns that are aligned to the right; bars: each row
-    has a bar after its first cell.
+    has a bar after its first cell; tall: rows leave room to write by hand.
     """
 
     heads: Sequence[str]
     rows: Sequence[SheetRow]
     numeric: frozenset[int] = frozenset()
     bars: bool = False
+    tall: bool = False
 
 
 @dataclass(frozen=True)

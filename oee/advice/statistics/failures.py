@@ -69,6 +69,20 @@ def between_failures(failures: int, total: float, level: float = 0.95) -> Betwee
     return BetweenFailures(total / failures if failures >= 2 else None, low, high)
 
 
+def repair_time(failures: int, total: float, level: float = 0.95) -> BetweenFailures | None:
+    """Mean time to repair total / n with 2R / chi2(1 - a/2; 2n) .. 2R / chi2(a/2; 2n), in the unit of `total`; a = 1 - level.
+
+    Exact where repairs last exponentially long; a few long ones make them wider than that. None without a repair or if
+    `total` is not positive. (Epstein 1960.)
+    """
+    if failures < 1 or not total > 0:
+        return None
+    tail, df = 1 - level, 2 * failures
+    low = 2 * total / float(special.chdtri(df, tail / 2))
+    high = 2 * total / float(special.chdtri(df, 1 - tail / 2))
+    return BetweenFailures(total / failures, low, high)
+
+
 @dataclass(frozen=True)
 class RateRatio:
     """Rate after over rate before with its limits; high may be infinite."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from oee.advice.statistics.failures import between_failures, binomial_above, crow_amsaa, rate_ratio
+from oee.advice.statistics.failures import between_failures, binomial_above, crow_amsaa, rate_ratio, repair_time
 from oee.advice.statistics.ranks import benjamini_hochberg, hodges_lehmann, resampled, theil_sen
 from oee.advice.statistics.ratios import (
     change_point,
@@ -127,6 +127,16 @@ def test_e8_many_tests():
     assert (
         benjamini_hochberg(p + [0.5] * 30, 0.10).tolist() == [value in {0.0004, 0.0031} for value in p] + [False] * 30
     )
+
+
+@given(st.integers(1, 60), st.floats(0.1, 1e5))
+def test_limits_of_repair_times_are_those_of_a_gamma_sum(n, total):
+    found = repair_time(n, total)
+    assert found.value == pytest.approx(total / n)
+    # a sum of n exponential times of mean m is a gamma variable: at the limits the sum seen lies in a tail of 2.5 %
+    assert stats.gamma(n, scale=found.low).sf(total) == pytest.approx(0.025, rel=1e-6)
+    assert stats.gamma(n, scale=found.high).cdf(total) == pytest.approx(0.025, rel=1e-6)
+    assert repair_time(0, total) is repair_time(n, 0) is None
 
 
 def test_e9_time_between_failures():
