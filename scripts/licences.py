@@ -12,10 +12,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {"agent": "gateways", "center": "centers"}
 ALLOWED = {
-    "0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "EPL-2.0", "LGPL-3.0-only", "LGPL-3.0-or-later",
-    "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "OFL-1.1", "PSF-2.0", "Zlib",
+    "0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "EPL-2.0", "FTL",
+    "GPL-3.0-or-later WITH GCC-exception-3.1", "IJG", "ISC", "LGPL-2.1-or-later", "LGPL-3.0-only",
+    "LGPL-3.0-or-later", "libpng-2.0", "libtiff", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "OFL-1.1", "OLDAP-2.8",
+    "PostgreSQL", "PSF-2.0", "Zlib",
 }  # fmt: skip
-"""LGPL and MPL: imported as they are, unchanged, as separate packages that anybody can replace."""
+"""LGPL and MPL: imported as they are, unchanged, as separate packages that anybody can replace. GPL with the exception of GCC: its run-time
+libraries, which ask nothing of the programs that need them.
+"""
 _OF_CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
@@ -32,11 +36,39 @@ SAID_HERE = {
 FILES = (
     ("Roboto (center/outgoing/reports/fonts)", "Apache-2.0", "Christian Robertson, Google"),
     ("Swagger UI, in fastapi-offline", "Apache-2.0", "SmartBear"),
+    ("Redoc, in fastapi-offline", "MIT", "Redocly"),
     ("Vue, Quasar, Tailwind CSS, UnoCSS, Socket.IO, in nicegui", "MIT", "their authors"),
     ("Roboto and Material Icons, in nicegui", "Apache-2.0", "Google"),
     ("DOMPurify, in nicegui", "MPL-2.0 OR Apache-2.0", "Cure53"),
-)
+    ("Apache ECharts (elements/echart), in nicegui", "Apache-2.0", "Apache Software Foundation"),
+    ("AG Grid Community (elements/aggrid), in nicegui", "MIT", "AG Grid"),
+    ("anywidget (elements/anywidget), in nicegui", "MIT", "Trevor Manz"),
+    ("CodeMirror (elements/codemirror), in nicegui", "MIT", "Marijn Haverbeke"),
+    ("nipplejs (elements/joystick), in nicegui", "MIT", "Yoann Moinet"),
+    ("vanilla-jsoneditor (elements/json_editor), in nicegui", "ISC", "Jos de Jong"),
+    ("Leaflet, Leaflet.draw (elements/leaflet), in nicegui", "BSD-2-Clause AND MIT", "their authors"),
+    ("Mermaid (elements/mermaid), in nicegui", "MIT", "Knut Sveidqvist"),
+    ("Plotly.js (elements/plotly), in nicegui", "MIT", "Plotly"),
+    ("three.js (elements/scene), in nicegui", "MIT", "three.js authors"),
+    ("SortableJS (elements/sortable), in nicegui", "MIT", "Lebedev Konstantin"),
+    ("xterm.js (elements/xterm), in nicegui", "MIT", "xterm.js authors"),
+    ("FreeType, HarfBuzz, libjpeg-turbo, libpng, LibTIFF, OpenJPEG, WebP, AVIF, Little CMS, XCB, Brotli, xz, Zstandard, in pillow",
+     "FTL AND MIT AND IJG AND libpng-2.0 AND libtiff AND BSD-2-Clause AND BSD-3-Clause AND 0BSD", "their authors"),
+    ("libpq, in psycopg-binary", "PostgreSQL", "PostgreSQL Global Development Group"),
+    ("OpenSSL, Kerberos, OpenLDAP, Cyrus SASL, keyutils, libxcrypt, in psycopg-binary",
+     "Apache-2.0 AND MIT AND OLDAP-2.8 AND BSD-3-Clause AND LGPL-2.1-or-later", "their authors"),
+    ("OpenBLAS, in numpy", "BSD-3-Clause", "OpenBLAS developers"),
+    ("OpenBLAS, in scipy", "BSD-3-Clause", "OpenBLAS developers"),
+    ("libgfortran, libquadmath, in numpy", "GPL-3.0-or-later WITH GCC-exception-3.1 AND LGPL-2.1-or-later", "Free Software Foundation"),
+    ("libgfortran, libquadmath, in scipy", "GPL-3.0-or-later WITH GCC-exception-3.1 AND LGPL-2.1-or-later", "Free Software Foundation"),
+)  # fmt: skip
 """What packages bring along that is no Python: name, licence, whose."""
+WITHOUT = {"reportlab": "reportlab/fonts"}
+"""What is taken out of packages before they are shipped (scripts/slim.py, deploy/compose/Dockerfile): nobody here needs these fonts,
+and Dark Garden among them is under the GPL.
+"""
+OWN = {"apprise", "docutils", "pymodbus", "urllib3"}
+"""Packages whose pictures, pages and scripts are their own, under their own licence."""
 
 
 def locked(extra: str) -> dict[str, list[str]]:

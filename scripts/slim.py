@@ -16,6 +16,7 @@ _FOR_DEVELOPERS: Final = (
     "pip",
     "pyarrow/include",
     "pyarrow/src",
+    "reportlab/fonts",  # reports embed fonts of their own; one of these is under the GPL
     "scipy/_lib/_boost",
     "setuptools",
     "*.dist-info/RECORD",

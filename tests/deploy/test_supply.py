@@ -1,9 +1,12 @@
 """What a release is made of: every version locked with its hashes, every licence known, and a list of it all."""
 
+import ast
 import json
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, files, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -76,6 +79,68 @@ def test_fonts_and_pictures_of_others_are_listed():
     notice = (ROOT / "NOTICE.md").read_text(encoding="utf-8")
     assert folders
     assert [folder for folder in folders if folder not in notice] == []
+
+
+def _brought():
+    """By package of the locks what it brings along besides its own code: fonts, scripts of browsers, and libraries of others."""
+    found = {}
+    for name in sorted({name for extra in licences.LOCKS for name in licences.locked(extra)} - licences.OWN):
+        try:
+            paths = [path.as_posix() for path in files(name) or ()]
+        except PackageNotFoundError:
+            continue
+        taken = licences.WITHOUT.get(name, "-")
+        kept = [path for path in paths if not path.startswith(taken)]
+        brings = [
+            path
+            for path in kept
+            if path.endswith((".ttf", ".otf", ".pfb", ".woff2", ".js", ".mjs")) or ".libs/" in path
+        ]
+        if brings:
+            found[name] = brings
+    return found
+
+
+def test_what_packages_bring_along_is_listed():
+    """A package that begins to, or a new one: somebody looks at whose it is, and writes it down in scripts/licences.py."""
+    brought, listed = _brought(), {name.rpartition(", in ")[2] for name, _, _ in licences.FILES}
+    assert {"nicegui", "fastapi-offline"} <= set(brought)
+    assert set(brought) - listed == set()
+    elements = {
+        match[1] for path in brought["nicegui"] if (match := re.match(r"nicegui/(elements/\w+)/(?:dist|lib)/", path))
+    }
+    assert len(elements) > 8
+    notice = (ROOT / "NOTICE.md").read_text(encoding="utf-8")
+    assert [name for name in elements if f"({name})" not in notice] == []
+
+
+def test_what_is_taken_out_of_packages_is_taken_out_of_every_release():
+    for folder in licences.WITHOUT.values():
+        assert folder in (ROOT / "scripts" / "slim.py").read_text(encoding="utf-8")
+        assert f"site-packages/{folder}" in (ROOT / "deploy" / "compose" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_what_is_imported_is_asked_for():
+    """A package that comes with another may be gone with its next version, and its versions have no bound of ours."""
+    optional = PROJECT["optional-dependencies"]
+    texts = [
+        *PROJECT["dependencies"],
+        *(text for extra in ("agent", "center", "replay", "demo") for text in optional[extra]),
+    ]
+    asked = {canonicalize_name(Requirement(text).name) for text in texts} | {
+        "pydantic-core"
+    }  # of which pydantic names one version
+    owners = packages_distributions()
+    rooms = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"]
+    missing = set()
+    for path in (path for room in rooms for path in room.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [item.name for item in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names:
+                of = {canonicalize_name(owner) for owner in owners.get(name, ())} - {"nhip"}
+                missing |= {f"{path.relative_to(ROOT)}: {name}"} if of and not of & asked else set()
+    assert missing == set()
 
 
 def test_the_list_of_a_release_names_what_the_locks_name(tmp_path):

@@ -70,6 +70,7 @@ class Stage:
         store = {"kind": "duckdb", "file": str(folder / "nhip.duckdb"), "memory_limit": "128MB"}
         keys = {"accounts": "off", "broker": f"mqtt://127.0.0.1:{port}", "listen": "127.0.0.1:0", "store": store}
         self._config.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in keys.items()))
+        self._client = httpx.Client(timeout=PATIENCE_S)
         self.start()
         now_ns = time.time_ns() // MINUTE_NS * MINUTE_NS
         self.honest = [HonestGateway(port, site, now_ns - 10_000 * MINUTE_NS) for site in HONEST]
@@ -88,7 +89,7 @@ class Stage:
         assert self.process.wait(PATIENCE_S) == 0
 
     def get(self, path):
-        return httpx.get(f"{self.url}{path}", timeout=PATIENCE_S)
+        return self._client.get(f"{self.url}{path}")
 
     def counts(self):
         return self.get("/api/v1/health").json()["counts"]
@@ -144,6 +145,7 @@ class Stage:
     def close(self):
         for gateway in self.honest:
             gateway.close()
+        self._client.close()
         self.stop()
 
 
