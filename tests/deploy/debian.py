@@ -58,6 +58,13 @@ class Root:
         """The version in use."""
         return re.search(r"^\* (\S+)$", self.run("/usr/lib/nhip/slots"), re.MULTILINE)[1]
 
+    def update(self, version, *units):
+        """What a package's `postinst` does with another program that dpkg has unpacked, quicker than dpkg. units: on trial."""
+        other = "sed -i '$a # another version' /usr/lib/nhip/program/lib/python3.*/site-packages/words/manual.yaml"
+        self.run("sh", "-c", other)
+        self.run("/usr/lib/nhip/slots", "add", version, *units)
+        assert self.slot() == version
+
     @contextmanager
     def service(self, unit):
         """The unit's process, from when it is ready until it has ended in order."""
@@ -92,6 +99,7 @@ def fresh_root(folder):
         part.rename(kept)
     subprocess.run(["tar", "-xf", kept, "-C", folder], check=True)
     (folder / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")  # SIGKILL loses no write
+    (folder / "dev/shm").chmod(0o1777)  # semaphores of a center's processes
     subprocess.run(["mount", "-t", "proc", "proc", folder / "proc"], check=True)
     try:
         yield Root(folder)
@@ -117,9 +125,8 @@ def update_of(old, folder):
         file.write_text(re.sub(r"(\d)-1~deb", r"\1-2~deb", file.read_text()))
     [words] = (tree / "usr/lib/nhip/program/lib").glob("python3.*/site-packages/words/manual.yaml")
     words.write_text(words.read_text() + "# an update\n")
-    subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, new], check=True, stdout=subprocess.DEVNULL
-    )
+    build = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, new]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(tree)
     return new
 
