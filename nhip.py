@@ -110,7 +110,7 @@ def agent(
 @lang_option
 def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
     """Receives, stores and shows what the agents send, as configured in CENTER.yaml."""
-    from center import run as center_process
+    import center.run as center_process  # missing where only the agent is installed
     from cli.signals import run_until_signal
     from config import Misconfigured
 

@@ -57,7 +57,7 @@ from agent.uplink.uplink import Uplink
 from cli.files import write_whole
 from cli.service import tell as tell_manager
 from cli.signals import run_until_signal
-from config import Site, compile_site, description, load_profiles, load_site, values_of
+from config import Site, StateProfile, compile_site, description, keep_profiles, load_profiles, values_of
 from config.devices.kinds import stale_after_s
 from oee.model.machine import Machine
 from wire.bodies import LiveCall
@@ -364,17 +364,17 @@ async def run(
     history: Path | None = None,
     stop: asyncio.Event | None = None,
     options: Options | None = None,
-    read: Callable[[Path], Site] = load_site,
+    read: Callable[[Path], Site] | None = None,
     on_open: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs the agent until `stop` is set.
 
-    history: a folder of recorded files to be imported first; read: reads the site file; on_open: called once the outbox is
+    history: a folder of recorded files to be imported first; read: reads the site file, in this process if None; on_open: called once the outbox is
     open and nothing stands in the way. While the disk refuses the outbox, the agent waits (`agent.reports.starting`). Raises
     `config.Misconfigured`, `agent.outbox.disk.OutboxInUse` or `UnknownFormat` before anything has been started.
     """
     options, stop = options or Options(), stop or asyncio.Event()
-    site = read(site_path)
+    site = (read or _load_site)(site_path)
 
     async def start(site: Site) -> Agent:
         opened = await asyncio.to_thread(open_outbox, outbox_path, time.time_ns(), budget_mb=options.budget_mb)
@@ -393,6 +393,12 @@ async def run(
         await agent.run(stop, history)
 
 
+def _load_site(path: Path) -> Site:
+    from config import load_site  # noqa: PLC0415  # with the reader of YAML, which ends with the child that loads it
+
+    return load_site(path)
+
+
 def main(
     site_path: Path,
     outbox_path: Path,
@@ -408,13 +414,14 @@ def main(
     sys.setswitchinterval(_SWITCH_S)
     said = ""
 
-    def load_and_tell(path: Path) -> tuple[Site, str]:
-        site = load_site(path)
-        return site, tell(site)
+    def load_and_tell(path: Path) -> tuple[Site, Mapping[str, StateProfile], str]:
+        site = _load_site(path)
+        return site, load_profiles(), tell(site)
 
     def read(path: Path) -> Site:
         nonlocal said
-        site, said = run_in_child(partial(load_and_tell, path))
+        site, profiles, said = run_in_child(partial(load_and_tell, path))
+        keep_profiles(profiles)
         gc.collect()
         gc.freeze()  # objects loaded so far live as long as the process, so collections need not scan them
         return site

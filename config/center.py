@@ -29,7 +29,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_database)]
 class StoreModel(BaseModel):
     """Where facts are kept. Every key but `kind` is specific to that kind of store."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, str | int | float | bool]
 
     kind: str = Field(

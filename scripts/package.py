@@ -43,6 +43,7 @@ UNITS: Final = {
 }
 """Packages, their units, and the file without which a unit does not start. A center may have machines of its own."""
 EXTRAS: Final = {"nhip-agent": "agent", "nhip-center": "agent,center"}
+_DOWNLOAD: Final = ("-m", "pip", "download", "-q", "--disable-pip-version-check")
 _DEPENDS: Final = "python3 (>= {python}~), python3 (<< {next}~), libc6 (>= 2.28), libstdc++6, passwd"
 _DESCRIPTION: Final = {
     "nhip-agent": (
@@ -84,7 +85,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Build:
-    """What all targets share. source: the commit's files; lock: pip's requirements with hashes, None to let pip choose;
+    """What all targets share. source: the commit's files; newest: pip chooses the libraries, not the lock of the commit;
     public_key: as minisign writes it, "" without one.
     """
 
@@ -94,7 +95,7 @@ class Build:
     upstream: str
     revision: str
     compress: str
-    lock: Path | None
+    newest: bool
     public_key: str
 
 
@@ -150,7 +151,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--compress", default="xz", choices=("xz", "gzip", "none"), help="gzip builds ten times as fast"
     )
-    parser.add_argument("--lock", type=Path, help="pip's requirements with hashes, for the package's whole closure")
+    parser.add_argument(
+        "--newest",
+        action="store_true",
+        help="libraries as pip chooses them today, not as deploy/locks/ of the commit says",
+    )
     parser.add_argument(
         "--key", type=Path, help="secret key that signs SHA256SUMS; its public key goes into the packages"
     )
@@ -176,7 +181,7 @@ def _prepare(folder: Path, out: Path, options: argparse.Namespace, public_key: s
     _run(sys.executable, source / "scripts" / "command_pages.py", pages, env={"PYTHONPATH": str(source)})
     upstream = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     wheel = out / f"nhip-{upstream}-py3-none-any.whl"
-    return Build(source, wheel, pages, upstream, options.revision, options.compress, options.lock, public_key)
+    return Build(source, wheel, pages, upstream, options.revision, options.compress, options.newest, public_key)
 
 
 def _package(target: Target, build: Build, folder: Path, out: Path) -> Path:
@@ -195,24 +200,15 @@ def _package(target: Target, build: Build, folder: Path, out: Path) -> Path:
 
 
 def _download(target: Target, build: Build, wheels: Path) -> None:
-    """Fills the folder with the wheels of Nhịp and of all that it needs: what the lock says and nothing else, where there is one."""
-    asked = [f"{build.wheel}[{EXTRAS[target.package]}]"]
-    if build.lock is not None:
-        asked = ["--no-deps", "--require-hashes", "--requirement", str(build.lock)]
-    _run(
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--disable-pip-version-check",
-        "-d",
-        wheels,
-        *target.tags(),
-        *asked,
-    )
-    if build.lock is not None:
-        shutil.copy(build.wheel, wheels)
+    """Fills the folder with the wheels of Nhịp and of all that it needs: what the locks say and nothing else, unless `newest`."""
+    if build.newest:
+        asks = [[f"{build.wheel}[{EXTRAS[target.package]}]"]]
+    else:
+        locks = (build.source / "deploy/locks" / f"{extra}.txt" for extra in EXTRAS[target.package].split(","))
+        asks = [["--no-deps", "--require-hashes", "--requirement", str(lock)] for lock in locks]
+    for asked in asks:
+        _run(sys.executable, *_DOWNLOAD, "-d", wheels, *target.tags(), *asked)
+    shutil.copy(build.wheel, wheels)
 
 
 def _environment(target: Target, build: Build, wheels: Path, program: Path) -> None:
@@ -237,7 +233,13 @@ def _environment(target: Target, build: Build, wheels: Path, program: Path) -> N
         where = f"/opt/nhip/{target.version(build.upstream, build.revision)}"
         compiler = build.source / "scripts/byte_code.py"
         more = ["--without-docstrings"] if target.package == "nhip-agent" else []
-        _run(interpreter, "-I", compiler, program / "lib", f"{where}/lib", *more, env={"PYTHONHASHSEED": "0"})
+        python = (
+            interpreter,
+            "-I",
+            "-X",
+            "no_debug_ranges",
+        )  # tracebacks have lines, not columns: a tenth smaller, on disk and in memory
+        _run(*python, compiler, program / "lib", f"{where}/lib", *more, env={"PYTHONHASHSEED": "0"})
 
 
 def _interpreter(version: str) -> str | None:

@@ -28,7 +28,7 @@ _Texts = Annotated[list[Text], Field(max_length=MOST_ROWS)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class _Lenient(BaseModel):
@@ -36,7 +36,7 @@ class _Lenient(BaseModel):
     strict: a body with unknown fields stays in quarantine until the center is upgraded.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class _Table(_Strict):

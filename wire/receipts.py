@@ -22,7 +22,7 @@ _Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 class _Lenient(BaseModel):
     """An older gateway ignores fields that a newer center adds: delivery continues while versions differ."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class StreamReceipt(_Lenient):

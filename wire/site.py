@@ -15,7 +15,7 @@ from wire.bounds import Moment, Names, Number, Seconds, Text
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class SiteMachine(_Strict):

@@ -213,7 +213,7 @@ def _unscaled(whole: Float64, scale: Any, single: Any) -> Float64:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]

@@ -65,7 +65,7 @@ Span = Annotated[
 class NeverRead(BaseModel):
     """Addresses that must not be touched, for example `{holding: 200-299}`: some do something when read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     coil: Span | None = Field(None, description="Coils.")
     discrete: Span | None = Field(None, description="Discrete inputs.")
@@ -211,7 +211,7 @@ class ModbusTcpDevice(ModbusDevice):
 class Rs485(BaseModel):
     """A port that must be switched between sending and receiving: on-board RS-485. USB adapters switch by themselves."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     rts_while_sending: bool = Field(True, description="Level of RTS while sending; the reverse while listening.")
     delay_before_send: DurationOrZero = Field(0.0, description="From RTS to the first bit.", examples=["0s"])

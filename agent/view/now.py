@@ -25,7 +25,7 @@ _LONGEST_PATH: Final = 100
 class _Answer(BaseModel):
     """A newer agent may send more."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class DeviceNow(_Answer):

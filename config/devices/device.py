@@ -34,7 +34,7 @@ are then resets."""
 class TagModel(BaseModel):
     """Settings of every tag. `every` None means the device's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     unit: str = Field("", description="Physical unit, free text, for screens.", examples=["°C"])
     every: Duration | None = Field(None, description="Polling period; default: the device's `every`.", examples=["10s"])
@@ -68,7 +68,7 @@ class TagModel(BaseModel):
 class DeviceModel(BaseModel):
     """Settings of every device."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     file_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that name files; relative names are relative to the site file's folder."""

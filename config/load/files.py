@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
-from config.center import CenterFile, StoreModel
 from config.site.model import Site
 from config.yaml.complaints import Path
 
@@ -28,8 +27,6 @@ _KEYS: Final = (
     "photo",
     "address_file",
 )
-_STORE_KEYS: Final = ("file", "books", "cache", "password_file", "token_file", "ca_file")
-_SQLITE: Final = "sqlite:///"
 _CENTER_KEYS: Final = ("bundle", "password_file", "ca_file", "certificate_file", "private_key_file")
 _ANDON_KEYS: Final = ("pin_file", "certificate", "key")
 _DEVICE_KEY: Final = "password_file"
@@ -39,31 +36,15 @@ M = TypeVar("M", bound=BaseModel)
 
 def resolve_site_paths(site: Site, folder: PurePath) -> Site:
     """The site with its file names resolved; folder: of the site file."""
-    devices = {name: _resolved(device, folder, device.file_settings) for name, device in site.devices.items()}
-    reasons = {name: _resolved(reason, folder) for name, reason in site.reasons.items()}
+    devices = {name: with_paths(device, folder, device.file_settings) for name, device in site.devices.items()}
+    reasons = {name: with_paths(reason, folder) for name, reason in site.reasons.items()}
     blocks = {"center": site.center, "andon": site.andon}
-    resolved = {name: _resolved(block, folder) for name, block in blocks.items() if block}
+    resolved = {name: with_paths(block, folder) for name, block in blocks.items() if block}
     return site.model_copy(update={"devices": devices, "reasons": reasons, **resolved})
 
 
-def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
-    """The same for a center; folder: of the center's file."""
-    blocks = {"https": center.https, "enrolment": center.enrolment, "mail": center.mail}
-    changes: dict[str, object] = {key: _resolved(block, folder) for key, block in blocks.items() if block}
-    options = {
-        key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value
-        for key, value in center.store.options.items()
-    }
-    changes["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
-    if alerts := center.alerts:
-        channels = {name: _resolved(channel, folder) for name, channel in alerts.channels.items()}
-        changes["alerts"] = alerts.model_copy(update={"channels": channels})
-    if center.database and center.database.startswith(_SQLITE):
-        changes["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
-    return _resolved(center, folder).model_copy(update=changes)
-
-
-def _resolved(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
+def with_paths(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
+    """The block with the files that these keys name resolved."""
     named = {key: getattr(model, key, None) for key in keys}
     return model.model_copy(update={key: str(folder / name) for key, name in named.items() if name})
 

@@ -1,13 +1,12 @@
-"""Load a YAML file as a validated `Site` or `CenterFile`, or report everything that is wrong with it."""
+"""Load a YAML file as a validated `Site` or another model, or report everything that is wrong with it."""
 
 from pathlib import Path as FilePath
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from config.center import CenterFile
 from config.check.site import check_site
-from config.load.files import missing_files, resolve_center_paths, resolve_site_paths
+from config.load.files import missing_files, resolve_site_paths
 from config.load.partial import is_consequence, validate
 from config.site.model import Site
 from config.site.names import defined_names
@@ -33,7 +32,7 @@ def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
 
     Raises `Misconfigured` with everything that is wrong, warnings included.
     """
-    site, warnings = parse_site(_text(path), str(path))
+    site, warnings = parse_site(text_of(path), str(path))
     return resolve_site_paths(site, FilePath(path).parent), warnings
 
 
@@ -44,7 +43,7 @@ def missing_file_warnings(path: str | FilePath, site: Site) -> list[Complaint]:
     if not (missing := list(missing_files(site))):
         return []
     file = str(path)
-    source = SourceMap(file, lines(expand(read_tree(_text(path), file)[0], file)[0]))
+    source = SourceMap(file, lines(expand(read_tree(text_of(path), file)[0], file)[0]))
     return [source.complain("missing_file", where, severity="warning", file=name) for where, name in missing]
 
 
@@ -69,26 +68,14 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     return site, tuple(complaints)
 
 
-def load_center(path: str | FilePath) -> CenterFile:
-    """The center's file at `path`; relative file names in it are relative to its folder.
-
-    Raises `Misconfigured` with everything that is wrong.
-    """
-    return resolve_center_paths(parse_center(_text(path), str(path)), FilePath(path).parent)
-
-
-def parse_center(text: str, file: str = "center.yaml") -> CenterFile:
-    """The same for a text; file: its name in complaints."""
-    return _parse(text, file, CenterFile)
-
-
 def load_file(path: str | FilePath, model: type[M]) -> M:
     """The file at `path` as this model, which need not be one of this room's. Raises `Misconfigured` with everything that is
     wrong."""
-    return _parse(_text(path), str(path), model)
+    return parse_text(text_of(path), str(path), model)
 
 
-def _parse(text: str, file: str, model: type[M]) -> M:
+def parse_text(text: str, file: str, model: type[M]) -> M:
+    """The same for a text; file: its name in complaints."""
     tree, complaints = read_tree(text, file)
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
@@ -102,7 +89,8 @@ def _parse(text: str, file: str, model: type[M]) -> M:
     return found
 
 
-def _text(path: str | FilePath) -> str:
+def text_of(path: str | FilePath) -> str:
+    """What is in the file. Raises `Misconfigured` if it cannot be read."""
     try:
         return FilePath(path).read_text(encoding="utf-8-sig")
     except OSError as error:

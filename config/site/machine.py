@@ -26,7 +26,7 @@ class ProfileUse(BaseModel):
     `tag` is another name for the profile's first parameter.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, str]
 
     profile: str = Field(description="A file in config/profiles/states.", examples=["packml"])

@@ -5,17 +5,14 @@ parameter which is not given is left out, so that one file serves machines with 
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from config.yaml.common import Name, StateWord, Strict
 from config.yaml.complaints import Complaint, InvalidValue, Misconfigured, SourceMap
-from config.yaml.translate import complaints_of
-from config.yaml.tree import lines, read_tree, value
 from oee.model.conditions import BadExpression, Expression, parse, rename
 from oee.model.machine import Rule
 
@@ -58,20 +55,31 @@ class StateProfile(Strict):
         return next(iter(self.parameters))
 
 
+_OWN: Final[dict[str, StateProfile]] = {}
+"""Those that come with the program."""
+
+
 def load_profiles(folder: Traversable | None = None) -> dict[str, StateProfile]:
     """Every profile of a folder (default: the ones that come with the program) by its file's name.
 
     Raises `Misconfigured` if one of them is invalid.
     """
-    return dict(_own_profiles()) if folder is None else _read(folder)
+    if folder is not None:
+        return _read(folder)
+    if not _OWN:
+        keep_profiles(_read(resources.files("config") / "profiles" / "states"))
+    return dict(_OWN)
 
 
-@cache
-def _own_profiles() -> dict[str, StateProfile]:
-    return _read(resources.files("config") / "profiles" / "states")
+def keep_profiles(profiles: Mapping[str, StateProfile]) -> None:
+    """What `load_profiles` answers from now on, read by another process: this one need not load the reader of YAML."""
+    _OWN.update(profiles)
 
 
 def _read(place: Traversable) -> dict[str, StateProfile]:
+    from config.yaml.translate import complaints_of  # noqa: PLC0415  # not where `keep_profiles` is called
+    from config.yaml.tree import lines, read_tree, value  # noqa: PLC0415  # the same
+
     files = sorted((item for item in place.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
     profiles: dict[str, StateProfile] = {}
     complaints: list[Complaint] = []

@@ -21,7 +21,7 @@ _SITE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 class Strict(BaseModel):
     """A block of a configuration file: unknown keys are refused, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _name(value: Any) -> Any:

@@ -30,7 +30,7 @@ from oee.model.calendars import Spans
 from oee.model.declarations import CLASSIFYING, Declaration
 from oee.model.facts import Text
 from oee.model.machine import Machine
-from oee.model.samples import EMPTY, Int64, Samples, latest_at
+from oee.model.samples import EMPTY, Int64, Samples, latest_at, merged
 from oee.model.states import STATE_BY_WORD, CalendarClass, Quality, State
 
 _SET_UP_OVER = (State.RUNNING, State.UNPLANNED_STOP, State.STARVED, State.BLOCKED, State.SETUP, State.MINOR_STOP)
@@ -265,7 +265,9 @@ def _mark_setups(timeline: Timeline, setups: tuple[Setup, ...]) -> Timeline:
     by[hit & (state != State.SETUP)] = "product"
     state[hit] = State.SETUP
     timeline = merge(Timeline(timeline.start_ns, timeline.end_ns, state, timeline.reason, by))
-    joints = np.intersect1d(starts, ends)  # set-ups that touch in one good piece stay two
+    joints = np.intersect1d(
+        merged([starts]), merged([ends]), assume_unique=True
+    )  # touching in one good piece, they stay two
     before, after = (
         np.maximum(np.searchsorted(timeline.start_ns, t_ns, "right") - 1, 0) for t_ns in (joints - 1, joints)
     )
@@ -328,7 +330,7 @@ def _with_faults(timeline: Timeline, spans: Spans, outside: NDArray[np.bool_]) -
     told = told[_by_machine(timeline.by[told])]
     follows = np.zeros(len(timeline) + 1, np.bool_)
     follows[told + 1] = True
-    near = np.union1d(told - 1, told + 1)
+    near = merged([told - 1, told + 1])
     near = near[(near >= 0) & (near < len(timeline))]
     near = near[timeline.state[near] == State.UNPLANNED_STOP]
     near = near[(timeline.reason[near] == "") & _by_machine(timeline.by[near])]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from oee.engine.counting.limits import STANDS, Limits, RunClock, limits_of
 from oee.engine.counting.steps import REMEMBERED_NS, CounterState, Looks, Oddity, OddSteps, passed
 from oee.model.machine import Counter
-from oee.model.samples import Int64, Series
+from oee.model.samples import Int64, Series, merged
 from oee.model.states import Quality
 
 __all__ = ["CounterState", "Counts", "count", "pair_up"]
@@ -209,7 +209,7 @@ def pair_up(
     """
     left, right = (counted[side] for side in SIDES)
     ahead = before["left"].waiting if "left" in before else 0
-    t_ns = np.union1d(left.t_ns, right.t_ns)
+    t_ns = merged([left.t_ns, right.t_ns])
     have_left, have_right = _sums(left, t_ns) + max(ahead, 0), _sums(right, t_ns) + max(-ahead, 0)
     made = np.diff(np.minimum(have_left, have_right), prepend=0)
     completed = made > 0

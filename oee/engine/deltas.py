@@ -94,7 +94,7 @@ def _final_rows(
     settled only in part may get more rows, so its rows are counted and take the other path.
     """
     touched = {key[1] for key in baseline.sums} | set(baseline.row_counts) | {settled_minute_ns}
-    touched.update(np.unique(provisional.minute_ns).tolist())
+    touched.update(provisional.minute_ns.tolist())
     plain = (settled.minute_ns < before_ns) & ~_among(settled.minute_ns, touched)
     rows = np.flatnonzero(plain)
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):  # nearly always contiguous: a slice copies nothing

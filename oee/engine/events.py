@@ -9,6 +9,7 @@ from oee.engine.classify_stops import Setup
 from oee.engine.production import spread
 from oee.engine.window import Window
 from oee.model.facts import MINUTE_NS, MS_NS, Int64
+from oee.model.samples import merged
 from oee.model.states import CalendarClass
 
 
@@ -126,7 +127,7 @@ def _outage_cells(window: Window, lost_ns: int, back_ns: int) -> tuple[Int64, In
         return np.array([back_ns], np.int64), np.array([1], np.int64)
     minutes = np.arange(lost_ns - lost_ns % MINUTE_NS + MINUTE_NS, back_ns, MINUTE_NS, dtype=np.int64)
     spans = window.spans.start_ns[(window.spans.start_ns > lost_ns) & (window.spans.start_ns < back_ns)]
-    start = np.unique(np.concatenate([np.array([lost_ns], np.int64), minutes, spans]))
+    start = merged([np.array([lost_ns], np.int64), minutes, spans])
     length = np.append(start[1:], back_ns) // MS_NS - start // MS_NS
     span = np.maximum(np.searchsorted(window.spans.start_ns, start, "right") - 1, 0)
     wanted = np.where(window.spans.calendar[span] == CalendarClass.SCHEDULED, length, 0)

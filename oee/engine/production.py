@@ -25,7 +25,7 @@ from oee.model.declarations import Declaration, values_over_time
 from oee.model.expressions import all_known, at_times, is_known
 from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text, text_column
 from oee.model.machine import OPERATOR, Machine, Product
-from oee.model.samples import EMPTY, Int64, Samples, Series
+from oee.model.samples import EMPTY, Int64, Samples, Series, merged
 from oee.model.states import Quality, State
 
 
@@ -258,7 +258,7 @@ def unknown_counter_intervals(machine: Machine, samples: Samples, start_ns: int,
         known = np.concatenate([at_times(column, times[:1]).known, is_known(column)[later:]])
     else:
         axes = [column.t_ns[column.t_ns > start_ns] for column in columns]
-        times = np.unique(np.concatenate([np.array([start_ns], np.int64), *axes]))
+        times = merged([np.array([start_ns], np.int64), *axes])
         known = all_known(columns, times)
     edge = np.append(True, known[1:] != known[:-1])
     starts, state = times[edge], known[edge]

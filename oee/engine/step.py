@@ -24,7 +24,7 @@ from oee.model.declarations import Declaration, concerns_later, effective
 from oee.model.expressions import needed
 from oee.model.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
 from oee.model.machine import Machine
-from oee.model.samples import EMPTY, Samples, Series, between, concat
+from oee.model.samples import EMPTY, Samples, Series, between, concat, merged
 from oee.model.states import CalendarClass, Quality, State
 
 __all__ = ["EngineState", "MachineSnapshot", "Step", "assess", "dump", "load", "preview", "start", "step"]
@@ -159,7 +159,7 @@ def _next_state(
         old = needed(conditions, tag, column, settled_ns - 1)
         if tag == machine.product_tag:  # a change that waits for the next stop outlasts a gap
             confirmed = np.flatnonzero((column.quality != Quality.GAP) & (column.t_ns < settled_ns))
-            old = np.union1d(old, confirmed[-1:])
+            old = merged([old, confirmed[-1:]])
         new = int(np.searchsorted(column.t_ns, settled_ns))
         keep = np.concatenate([old, np.arange(new, len(column))])
         rows[tag] = Series(column.t_ns[keep], column.value[keep], column.quality[keep])

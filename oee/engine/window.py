@@ -33,7 +33,7 @@ from oee.model.calendars import Spans, cut
 from oee.model.declarations import entries
 from oee.model.facts import MS_NS, UNKNOWN_PRODUCT, Int64, Text, text_column
 from oee.model.machine import Machine
-from oee.model.samples import EMPTY, Samples, between, latest_at
+from oee.model.samples import EMPTY, Samples, between, latest_at, merged
 from oee.model.states import Quality, State
 
 
@@ -161,7 +161,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
         by_signals = bool(machine.rules)  # a machine known by its counts alone runs wherever its counter is known
         if by_signals and len(seen):
             starts = run_starts(undebounced)
-            seen = np.union1d(seen, starts[starts > seen[0]])
+            seen = merged([seen, starts[starts > seen[0]]])
             ideal = _ideal_count_ns(machine, products, seen)
         undebounced = mark_count_gaps(undebounced, machine.gap, seen, ideal, within_runs=by_signals)
     if machine.product_change == "next_stop":
@@ -195,7 +195,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
 def _references(machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples) -> Int64:
     """Times from which a gap is measured: each piece; before the first, when one could first have been seen."""
     roles = ("total",) if "total" in counted else tuple(counted)
-    seen = np.unique(np.concatenate([np.empty(0, np.int64), *(counted[role].t_ns for role in roles)]))
+    seen = merged([np.empty(0, np.int64), *(counted[role].t_ns for role in roles)])
     if not len(seen) or seen[0] > state.settled_ns:
         first = state.last_piece_ns or _first_known(machine, fresh)
         if first:

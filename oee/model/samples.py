@@ -110,7 +110,10 @@ def latest_at(edges: Int64, t_ns: Int64) -> Int64:
 
 
 def merged(axes: Sequence[Int64]) -> Int64:
-    """All times of several ascending axes in order, each once. The sort finds the runs and merges them."""
+    """All times of several ascending axes in order, each once. The sort finds the runs and merges them.
+
+    Not `numpy.unique`: it is slower, and loads the masked arrays, which cost a gateway 1.4 MB.
+    """
     times = np.concatenate(axes)
     times.sort(kind="stable")
     if len(times) < 2:
