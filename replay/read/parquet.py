@@ -32,8 +32,10 @@ from replay.read.times import (
     time_format,
 )
 
-_BATCH_ROWS: Final = 262_144
+_BATCH_ROWS: Final = 65_536
 """Few enough that a column of them stays in the cache of the processor while it is cleaned."""
+_BUFFER_BYTES: Final = 65_536
+"""How much of a column is read at once; without it, the column of a whole row group."""
 
 
 class ParquetFile:
@@ -56,7 +58,7 @@ class ParquetFile:
         """The file's rows, oldest first if they stand as the site file says, up to the first unreadable part, which is
         reported."""
         try:
-            with pq.ParquetFile(self.path, pre_buffer=False) as file:
+            with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
                 names = file.schema_arrow.names
                 columns = match(names, self._device, self._site, self._machines, self.name, self._conflicts)
                 if columns is not None:
@@ -183,9 +185,11 @@ class ParquetFile:
 
 
 def _forward(file: Any, wanted: list[str]) -> Iterator[tuple[int, Any]]:
-    """Each batch with its first row, from 1."""
+    """Each batch with its first row, from 1. Without threads of pyarrow, each of which keeps memory of its own: one reads
+    ahead anyway (`feed.Tape`).
+    """
     row = 1
-    for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
+    for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
         yield row, batch
         row += batch.num_rows
 
@@ -194,7 +198,7 @@ def _backward(file: Any, wanted: list[str]) -> Iterator[tuple[int, Any]]:
     """The same from the file's end to its beginning."""
     row = file.metadata.num_rows + 1
     for group in reversed(range(file.num_row_groups)):
-        table = file.read_row_group(group, columns=wanted)
+        table = file.read_row_group(group, columns=wanted, use_threads=False)
         for batch in reversed(table.to_batches(_BATCH_ROWS)):
             row -= batch.num_rows
             yield row, batch

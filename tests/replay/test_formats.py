@@ -1,5 +1,7 @@
 """One history in every way that it can be written comes to the same facts."""
 
+import os
+import subprocess
 import sys
 from datetime import UTC
 
@@ -125,6 +127,20 @@ def test_a_parquet_file_without_its_end_is_told(recorded, tmp_path, cut):
     _, outcome = plants.facts(tmp_path)
     assert {item.code for item in outcome.conflicts} == {"broken_parquet", "no_rows"}
     assert outcome.window is None
+
+
+def test_reading_parquet_imports_no_pandas(recorded, tmp_path):
+    """It would cost 50 MB and half a second, and nothing of it is used."""
+    times, columns = recorded
+    pq.write_table(_table(times, columns, pa.array(times, pa.timestamp("ns", "UTC"))), tmp_path / "press.parquet")
+    code = (
+        "import sys, plants; from pathlib import Path; plants.facts(Path(sys.argv[1])); print('pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "False\n"
 
 
 def test_parquet_without_pyarrow_is_told(recorded, tmp_path, monkeypatch):
