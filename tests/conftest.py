@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -14,17 +15,35 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("quick", settings.get_profile("busy"), max_examples=5, derandomize=True)  # see examples.py
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
-LONG_FIRST = ("releases", "demo", "faults", "tools", "center", "agent", "adapters")
-"""Folders whose files wait for real minutes, real kills and real servers: begun first, they go on beside the rest."""
+TESTS = Path(__file__).parent
+LONG_FIRST = (
+    *("hostile/test_hostile", "demo/test_demo_killed", "demo/test_demo_truth", "tools/test_first_number"),
+    *("releases/test_old_files", "faults/test_starts", "faults/test_identity", "center/test_accessibility"),
+    *("center/test_actions_night", "center/test_actions_api", "center/test_store_conformance", "center/test_workers"),
+    *("oee/advice/test_gain", "center/test_center_process", "test_recipes", "center/test_days", "center/test_console"),
+    *("oee/advice/test_rules", "oee/advice/test_bed", "center/test_console_actions", "center/test_console_advice"),
+    *("simulator/test_sim_month", "oee/test_correction_laws", "center/test_rollups", "center/test_api_answers"),
+    *("agent/test_andon_entries", "agent/test_andon_browser", "agent/test_uplink", "deploy/test_supply", "test_readme"),
+    *("releases", "demo", "faults", "tools", "center", "agent", "adapters"),
+)
+"""Files that take a minute and more, and folders whose files wait for real minutes, real kills and real servers: begun
+first, they go on beside the rest. `pytest --durations 60` says which they are.
+"""
 
 
 def pytest_collection_modifyitems(items):
-    """The longest folders first, in the order of collection otherwise: with several workers none is left with a long file at
-    the end."""
+    """The longest files first, in the order of collection otherwise: with several workers none is left with a long file at
+    the end.
+    """
+    ranks = {}
 
     def place(item):
-        folders = item.path.parts
-        folder = folders[folders.index("tests") + 1] if "tests" in folders else ""
-        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+        if item.path not in ranks:
+            name = item.path.relative_to(TESTS).with_suffix("").as_posix() if TESTS in item.path.parents else ""
+            known = [name, name.partition("/")[0]]
+            ranks[item.path] = min(
+                (LONG_FIRST.index(part) for part in known if part in LONG_FIRST), default=len(LONG_FIRST)
+            )
+        return ranks[item.path]
 
     items.sort(key=place)

@@ -13,7 +13,7 @@ from center.api.access import Forbidden, Gate, Identify, Viewing, Watching, anyb
 from center.api.numbers import add_numbers
 from center.api.outside import inside
 from center.api.parameters import V1, AnySite, HolesQuestion, SiteName, Tags, ValuesQuestion
-from center.api.problems import PROBLEMS, problem
+from center.api.problems import PROBLEMS, Problem, problem
 from center.api.responses import Paging, paged, paged_list
 from center.contract.store import StoreUnavailable
 from center.database.declarations import TooManyOpen
@@ -146,7 +146,7 @@ def _add_delivery(app: FastAPI, center: CenterState) -> None:
 
 
 def _add_health(app: FastAPI, center: CenterState) -> None:
-    @app.get(f"{V1}/health", responses=PROBLEMS)
+    @app.get(f"{V1}/health", responses={**PROBLEMS, 503: PROBLEMS[503] | {"model": Problem}})
     def health(_viewer: Watching) -> HealthAnswer:
         """Health of the center itself."""
         return health_of(center)

@@ -82,6 +82,17 @@
     pick(target);
   });
 
+  // A live page may draw a link anew between the press on it and the release: then the browser clicks nothing, and this does.
+  let pressed;
+  document.addEventListener("pointerdown", (event) => {
+    pressed = event.isPrimary && event.button === 0 ? event.target.closest?.("a[href]") : undefined;
+  });
+  document.addEventListener("pointerup", (event) => {
+    if (!pressed || pressed.isConnected || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const below = document.elementFromPoint(event.clientX, event.clientY)?.closest("a[href]");
+    if (below?.getAttribute("href") === pressed.getAttribute("href")) below.click();
+  });
+
   // Drawing across the trend zooms: the page is told from where to where, as parts of its width.
   let drag;
   document.addEventListener("pointerdown", (event) => {

@@ -156,7 +156,7 @@ async def test_exceptions_are_told_rightly(slave, monkeypatch):
 
 async def test_it_is_killed_and_comes_back(slave, tmp_path, caplog):
     listen(caplog)
-    async with driven({"plc": device(slave, {"n": {"holding": 9}}, timeout="500ms")}, tmp_path) as round_:
+    async with driven({"plc": device(slave, {"n": {"holding": 9}}, timeout="5s")}, tmp_path) as round_:
         await round_.more("plc")
         slave.end()
         await round_.until(lambda: round_.health["plc"].condition == "lost")

@@ -12,6 +12,8 @@ from accessibility import severe_faults
 from playwright.sync_api import Page
 from servers import PATIENCE_S, eventually
 
+BUILDING_S = 600.0
+
 
 class Plant:
     """The served console. away: while this file exists the store is away."""
@@ -34,7 +36,8 @@ def served_by(plant: str, folder: Path, *options: str):
             [sys.executable, str(script), *options, "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
         )
         try:
-            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
+            # it may have months of history to make first: the limit ends only what hangs
+            eventually(lambda: (folder / "url").exists() or process.poll() is not None, BUILDING_S, every_s=0.1)
             assert process.poll() is None, (folder / "log").read_text()
             yield (folder / "url").read_text()
         finally:

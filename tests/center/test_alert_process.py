@@ -35,6 +35,7 @@ class Plant:
         (folder / "boss").write_text(boss.webhook())
         self.center = Center(folder, ALERTS.format(hook=folder / "hook", boss=folder / "boss", after=after))
         self.state, self.since_ns, self.notices = "running", time.time_ns(), []
+        self.cookies = httpx.Cookies()
 
     def begin(self):
         """Waits until the center knows the site, whose shifts are round the clock."""
@@ -69,9 +70,12 @@ class Plant:
         return eventually(said, every_s=0.3)
 
     def api(self, method, path, **query):
-        with httpx.Client(base_url=self.center.url, timeout=PATIENCE_S) as client:
-            client.post("/login", data={"name": "hoa", "password": self.center.password, "next": "/"})
+        with httpx.Client(base_url=self.center.url, timeout=PATIENCE_S, cookies=self.cookies) as client:
             answer = client.request(method, f"/api/v1{path}", params=query)
+            if answer.status_code == 401:
+                client.post("/login", data={"name": "hoa", "password": self.center.password, "next": "/"})
+                self.cookies = client.cookies  # a session outlives a restart
+                answer = client.request(method, f"/api/v1{path}", params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -81,6 +85,8 @@ class Plant:
         command = [sys.executable, "-m", "nhip", "center", str(self.center.file)]
         self.center.process = subprocess.Popen(command, cwd=ROOT)
         self.center.up()
+        # before, the port says that the center waits
+        eventually(lambda: httpx.get(f"{self.center.url}/login", timeout=PATIENCE_S).status_code == 200)
 
 
 def test_a_machine_that_stands_at_a_real_center(tmp_path):

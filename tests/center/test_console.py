@@ -144,6 +144,32 @@ def test_a_stop_gets_its_reason(tabs, plant, lang, width):
     expect(page.locator("h1")).to_have_text("Máy dập 2" if lang == "vi" else "Press 2")
 
 
+def test_a_link_that_is_drawn_anew_under_the_finger_is_followed(tabs):
+    """As the list of stops is with each length of a stop that goes on; but not where another link has come to its place."""
+    page = tabs(f"{MACHINE}?span=24h")
+    page.evaluate("""() => {
+        window.followed = [];
+        addEventListener("click", (event) => (followed.push(event.target.closest("a")?.search), event.preventDefault()));
+    }""")
+    links = page.locator(".drawn:not(.waits) table.stops .explain")
+    first, second = (links.nth(at).get_attribute("href") for at in (0, 1))
+    for drawn in (first, second):
+        links.first.scroll_into_view_if_needed()
+        box = links.first.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        links.first.evaluate(
+            """(link, href) => {
+                const list = link.closest(".drawn");
+                list.innerHTML = list.innerHTML;
+                list.querySelector(".explain").setAttribute("href", href);
+            }""",
+            drawn,
+        )
+        page.mouse.up()
+        assert [search for search in page.evaluate("followed") if search] == ["?" + first.partition("?")[2]]
+
+
 def test_what_cannot_be_declared_is_said_in_place(tabs, plant):
     page = tabs("/declare/van-long/press-2?from=2026-03-02T08:00:00&to=2026-03-02T07:00:00", "en", complain=False)
     form = page.locator("details[open] form")

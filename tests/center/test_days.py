@@ -45,6 +45,7 @@ def test_a_shift_leader_opens_the_day_explains_the_longest_stop_and_reads_the_re
     page.get_by_role("button", name=say("console.span.24h", lang), exact=True).click()
     page.get_by_role("button", name=say("console.stops.order.unexplained", lang)).click()
     page.wait_for_url(re.compile("stops=unexplained"))
+    page.wait_for_selector(".drawn:not(.waits) table.stops")  # until then it is the list of before
     page.locator("table.stops .explain").first.click()
     asked = page.locator(".ask")
     expect(asked).to_contain_text(say("console.declare.ask.reason", lang))

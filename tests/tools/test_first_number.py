@@ -2,6 +2,9 @@
 
 The commands are those of docs/commissioning.md, in their order, typed at real terminals: the simulated factory, an agent and
 the commands are processes of their own. Only the ports are others, so that two runs do not meet, and near a change of shift the time zone.
+
+A reader's computer has nothing else to do: moments in which something here waited for a CPU, which the kernel adds up, are no
+part of the five minutes. So a busy machine says that the guide leads to the number, and only an idle one how soon.
 """
 
 import json
@@ -26,8 +29,19 @@ from test_commissioning_guide import GUIDES
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 FIRST_NUMBER_S = 300
+HANGS_S = 1500
 BEYOND = "## 7."
 """What comes after the first number takes half an hour beside a machine."""
+
+pytestmark = pytest.mark.timeout(2 * HANGS_S)
+
+
+def idle_s():
+    """A clock [s] that stands while something on this machine waits for a CPU; an ordinary one where the kernel cannot tell."""
+    stalled = None
+    with suppress(OSError):
+        stalled = re.search(r"^some .*total=(\d+)", Path("/proc/pressure/cpu").read_text(), re.MULTILINE)
+    return time.monotonic() - (int(stalled[1]) / 1e6 if stalled else 0)
 
 
 def typed(lang):
@@ -100,7 +114,7 @@ class Desk:
     def types(self, line, answers=""):
         done = subprocess.run(
             line, shell=True, cwd=self.folder, env=self.environment, input=answers, capture_output=True, text=True,
-            timeout=240,
+            timeout=HANGS_S,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -156,7 +170,7 @@ def test_who_only_follows_the_guide_has_an_oee_within_five_minutes(desk):
                 eventually(
                     lambda shown=terminal: "nhip show site.yaml" in shown.text, what=lambda shown=terminal: shown.text
                 )
-                began_s = time.monotonic()
+                began_s = idle_s()
             case ["clock", "confirm"]:
                 assert desk.types(line, "y\n").returncode == 0
             case ["show", _]:
@@ -172,18 +186,18 @@ def test_who_only_follows_the_guide_has_an_oee_within_five_minutes(desk):
             case _:
                 done = desk.types(line)
                 assert done.returncode == 0, done.stdout + done.stderr
-    shift = eventually(lambda: desk.oee("cnc-1"), FIRST_NUMBER_S)
-    assert time.monotonic() - began_s < FIRST_NUMBER_S
+    shift = eventually(lambda: desk.oee("cnc-1"), HANGS_S, every_s=1)
+    assert idle_s() - began_s < FIRST_NUMBER_S
     assert 0 < shift["oee_low"] <= shift["oee"] <= shift["oee_high"] <= 1.05
     assert shift["rejects"] == 1
 
 
 def _first_look(desk, line):
     """After two minutes: the packer has its number, and the lathe says which command is missing."""
-    eventually(lambda: desk.oee("pack-1"), FIRST_NUMBER_S, every_s=2)
+    eventually(lambda: desk.oee("pack-1"), HANGS_S, every_s=2)
     lathe = eventually(
         lambda: [item for item in desk.shown()["machines"] if item["machine"] == "cnc-1" and item["shift"]["pieces"]],
-        FIRST_NUMBER_S,
+        HANGS_S,
         every_s=2,
     )[0]
     assert lathe["shift"]["oee"] is None
