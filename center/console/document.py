@@ -53,19 +53,20 @@ def document(
     return HTMLResponse(page, status, {"Cache-Control": "no-store", POLICY: POLICY_OF_DOCUMENTS})
 
 
-def error_page(center: CenterState, connection: HTTPConnection, title: str, text: str, status: int) -> HTMLResponse:
-    """A page that says what is wrong."""
+def error_page(
+    center: CenterState, connection: HTTPConnection, title: str, text: str, status: int, *, again: bool = False
+) -> HTMLResponse:
+    """A page that says what is wrong. again: it leads to the same address once more."""
     lang = frame.language(connection, center)
-    content = el("div", frame.error_content(title, text, lang), cls="sorry")
+    content = el("div", frame.error_content(title, text, lang, again=again), cls="sorry")
     return document(center, frame.viewer_of(connection), lang, title, content, status=status)
 
 
 def too_many_pages(center: CenterState, connection: HTTPConnection) -> HTMLResponse:
     """The answer to whoever has too many live pages open."""
     lang = frame.language(connection, center)
-    return error_page(
-        center, connection, say("console.too_many_pages", lang), say("console.too_many_pages.help", lang), 429
-    )
+    title, text = say("console.too_many_pages", lang), say("console.too_many_pages.help", lang)
+    return error_page(center, connection, title, text, 429, again=True)
 
 
 def add_error_pages(app: FastAPI, center: CenterState) -> None:

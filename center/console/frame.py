@@ -204,10 +204,11 @@ def show_no_site(site: str, lang: str) -> None:
         show_error(say("console.no_site", lang), say("console.no_site.help", lang), lang)
 
 
-def error_content(title: str, text: str, lang: str) -> Markup:
-    """An error as HTML."""
+def error_content(title: str, text: str, lang: str, *, again: bool = False) -> Markup:
+    """An error as HTML. again: leads to the same address once more, where the fleet would be refused as well."""
     home = el("a", say("console.to_fleet", lang), href=outside("/"), cls="go")
-    return join(PULSE, el("h1", title), el("p", text), home)
+    same = el("a", say("console.try_again", lang), href="", cls="go")  # an empty reference is this very address
+    return join(PULSE, el("h1", title), el("p", text), same if again else home)
 
 
 async def follow_alerts(

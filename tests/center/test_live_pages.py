@@ -80,6 +80,7 @@ def test_whoever_has_too_many_open_is_told_and_nobody_else(logged_in, socket):
     refused = client.get("/", headers={"Accept-Language": "en"})
     assert refused.status_code == 429
     assert "You have too many pages of the center open" in refused.text
+    assert '<a class="go" href="">Try again</a>' in refused.text, "the fleet would be refused too"
     assert other.get("/").status_code == 200
     assert client.get("/api/v1/sites").status_code == 200
     assert client.get("/account").status_code == 200

@@ -274,9 +274,9 @@ def the_wolf_is_coming(hostile):
         hostile.send(json.dumps(status).encode(), "status")
 
 
-def more_than_the_broker_keeps_for_the_center(hostile):
+def more_than_the_broker_keeps_for_the_center(hostile, count=3_000):
     """As fast as the line takes it, without waiting for the broker."""
-    hostile.burst([f"junk {number}".encode().ljust(100) for number in range(3_000)])
+    hostile.burst([f"junk {number}".encode().ljust(100) for number in range(count)])
 
 
 def an_envelope_that_the_broker_keeps(hostile):

@@ -9,7 +9,7 @@ import json
 
 import pytest
 from absurd import corpus
-from hostile_stage import ATTACKS, Hostile, stage
+from hostile_stage import ATTACKS, Hostile, more_than_the_broker_keeps_for_the_center, stage
 
 from wire.envelope import seal
 from wire.topics import ENVELOPED
@@ -36,8 +36,17 @@ def hostile(running_stage, request):
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_beside_an_attack_everybody_else_is_served(running_stage, hostile, attack):
+    _beside(running_stage, lambda: attack(hostile))
+
+
+@pytest.mark.slow
+def test_beside_ten_thousand_messages_at_once_everybody_else_is_served(running_stage, hostile):
+    _beside(running_stage, lambda: more_than_the_broker_keeps_for_the_center(hostile, 10_000))
+
+
+def _beside(running_stage, attack):
     with running_stage.honest_work():
-        attack(hostile)
+        attack()
         running_stage.answers_everybody()
     running_stage.answers_everybody()
     running_stage.sums_are_exact()

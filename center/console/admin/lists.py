@@ -207,10 +207,14 @@ def _retired(machine: MachineAnswer, lang: str) -> Markup:
 
 def trail(rows: Sequence[audit.AuditEntry], count: int, head: str, lang: str) -> Markup:
     """The newest changes first, a link to older ones, and the chain's head."""
-    before = outside(f"{AUDIT}?before={rows[-1].id}") if rows else ""
-    more = el("a", say("admin.older", lang), href=before, cls="quiet") if rows else None
+    earlier = outside(f"{AUDIT}?before={rows[-1].id}") if rows else ""
+    more = el("a", say("admin.older", lang), href=earlier, cls="quiet") if rows else None
     older = more if rows and rows[-1].id > 1 and count > len(rows) else None
-    chain = el("div", el("p", say("audit.head", lang), cls="soft"), el("code", head, tabindex="0"), cls="once")
+    before, command, after = say("audit.head", lang).partition("nhip audit verify --head")
+    told = el(
+        "p", before, el("code", command, cls="inline"), after, cls="soft"
+    )  # in other type its two dashes look like one
+    chain = el("div", told, el("code", head, tabindex="0"), cls="once")
     return el("div", el("ul", *(_change(row, lang) for row in rows), cls="rows trail"), older, chain)
 
 
