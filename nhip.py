@@ -92,7 +92,7 @@ def agent(
         return where_to_look(described, site, stored_in, metrics or described.metrics or "", lang)
 
     options = agent_process.Options(
-        commit_every_s=commit_every, ready_file=ready_file, progress=write_progress, metrics=metrics
+        commit_every_s=commit_every, ready_file=ready_file, progress=write_progress, metrics=metrics, lang=lang
     )
     try:
         agent_process.main(site, stored_in, history, options, tell)

@@ -87,7 +87,8 @@ class Options:
     """commit_every_s: how often facts go to disk [s]; budget_mb: how large the outbox may grow [MB]; ready_file:
     written when the devices are being read; progress: called with the progress of an import of history; limits: when to
     send again (`SendLimits`); metrics: `host:port` for Prometheus, instead of the site file's; window_ns: how far
-    corrections reach back [ns]; system: the source of time, None for the one that the agent runs on.
+    corrections reach back [ns]; system: the source of time, None for the one that the agent runs on;
+    lang: of what the log says of faults.
     """
 
     commit_every_s: float = 10.0
@@ -98,6 +99,7 @@ class Options:
     metrics: str = ""
     window_ns: int = WINDOW_NS
     system: System | None = None
+    lang: str = "en"
 
 
 class Agent:
@@ -144,6 +146,7 @@ class Agent:
             open_all(site.devices, self.clock.steady_ns, files),
             self.feed.on_reading,
             {name: device.retry_every for name, device in site.devices.items()},
+            options.lang,
         )
         acquisition.devices = self.supervisor.health
         self.report = GatewayReport(

@@ -17,7 +17,7 @@ from adapters.connection_faults import connection_fault
 from adapters.contract import Adapter, DeviceMisconfigured, Fault, NotConnected, Reading
 from agent.devices.lost_tags import group_faults
 from agent.devices.schedule import ConnectionState, PollSchedule
-from words import fault_text
+from words import fault_text, say
 
 CONNECT_S = 20.0
 READ_AT_LEAST_S = 30.0
@@ -74,7 +74,7 @@ class Supervisor:
 
     adapters: by device name; retry_every_s: by device name, 2 s where it is missing; on_reading: called with
     the device's name and each reading, must be quick and must not raise; an exception there counts as a failure
-    of the device, since the reading is lost.
+    of the device, since the reading is lost. lang: of what the log says of a fault, and of its cure.
     """
 
     def __init__(
@@ -82,7 +82,9 @@ class Supervisor:
         adapters: Mapping[str, Adapter],
         on_reading: OnReading,
         retry_every_s: Mapping[str, float] | None = None,
+        lang: str = "en",
     ) -> None:
+        self._lang = lang
         self._adapters, self._on_reading = dict(adapters), on_reading
         self._retry_every_s = dict(retry_every_s or {})
         self.health = {name: DeviceHealth() for name in self._adapters}
@@ -151,9 +153,9 @@ class Supervisor:
             log.info("device back: device=%s", name)
         if reading.faults != health.tag_faults:
             before, health.tag_faults = health.tag_faults, reading.faults
-            await _tell_tags(name, before, reading.faults)
+            await _tell_tags(name, before, reading.faults, self._lang)
         if reading.clock_off_ns is not None:
-            _check_clock(name, health, reading.clock_off_ns / 1e9)
+            await _check_clock(name, health, reading.clock_off_ns / 1e9, self._lang)
 
     async def _lost(
         self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, fault: Fault, *, gentle: bool
@@ -164,7 +166,7 @@ class Supervisor:
         await _close(adapter, health)
         now_s = asyncio.get_running_loop().time()
         if schedule.failed(now_s, gentle=gentle, jitter=random.random()):  # noqa: S311  # spreads retries, no secret
-            what = await _in_words(fault)
+            what = await _in_words(fault, self._lang)
             log.warning("device lost: device=%s fault=%s what=%r reason=%s", name, fault.code, what, reason)
 
     async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: DeviceMisconfigured) -> None:
@@ -179,32 +181,33 @@ class Supervisor:
         else:
             schedule.stop()
         if is_new:
-            what = await _in_words(fault)
+            what = await _in_words(fault, self._lang)
             log.error("device misconfigured: device=%s fault=%s what=%r error=%s", name, fault.code, what, error)
 
 
-async def _in_words(fault: Fault) -> str:
+async def _in_words(fault: Fault, lang: str) -> str:
     """What `nhip check` says first. The first sentence reads a file of them, which no other device has to wait for."""
-    return await asyncio.to_thread(fault_text, fault.code, fault.values, "en")
+    return await asyncio.to_thread(fault_text, fault.code, fault.values, lang)
 
 
-async def _tell_tags(name: str, before: Mapping[str, Fault], faults: Mapping[str, Fault]) -> None:
+async def _tell_tags(name: str, before: Mapping[str, Fault], faults: Mapping[str, Fault], lang: str) -> None:
     """Logs tags that have become unreadable, those of one fault in one line, and that all are back."""
     known = {tag: fault.code for tag, fault in before.items()}
     new = {tag: fault for tag, fault in faults.items() if known.get(tag) != fault.code}
     for fault, tags in group_faults(new):
-        what = await _in_words(fault)
+        what = await _in_words(fault, lang)
         log.warning("tags not readable: device=%s tags=%s fault=%s what=%r", name, ",".join(tags), fault.code, what)
     if not faults:
         log.info("tags readable again: device=%s", name)
 
 
-def _check_clock(name: str, health: DeviceHealth, off_s: float) -> None:
+async def _check_clock(name: str, health: DeviceHealth, off_s: float, lang: str) -> None:
     """Logs a wrong device clock when it becomes wrong, not at each reading: a PLC without a battery is wrong for years."""
     was_off = health.clock_off_s is not None and abs(health.clock_off_s) >= CLOCK_OFF_S
     health.clock_off_s = off_s
     if abs(off_s) >= CLOCK_OFF_S and not was_off:
-        log.warning("device clock off: device=%s by_s=%.0f cure=%r", name, off_s, "set the clock at the device")
+        cure = await asyncio.to_thread(say, "fault.device_clock.cure", lang)
+        log.warning("device clock off: device=%s by_s=%.0f cure=%r", name, off_s, cure)
 
 
 def slot_s(period_s: float, devices: int) -> float:

@@ -23,11 +23,14 @@
 
   document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());
 
-  // The page that is open, in the header's links; a live page has its header a moment later.
+  // The page that is open, in the header's links. A live page has its header twice: as plain HTML until it is built.
   const mark = () => {
+    const plain = document.getElementById("first-paint");
+    const isBuilt = document.querySelector("#app header.top");
+    if (isBuilt) plain?.remove();
     const links = document.querySelectorAll("nav.pages a, .pages-menu a");
     for (const link of links) if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
-    if (links.length) watching.disconnect();
+    if (links.length && (isBuilt || !plain)) watching.disconnect();
   };
   const watching = new MutationObserver(mark);
   watching.observe(root, { childList: true, subtree: true });

@@ -225,14 +225,18 @@ async def follow_alerts(
     ui.timer(ALERTS_EVERY_S, refresh, immediate=False)
 
 
-async def wait_briefly(work: Coroutine[Any, Any, None]) -> None:
+async def wait_briefly(work: Coroutine[Any, Any, None], begun: asyncio.Event | None = None) -> None:
     """Waits a moment for the page's first numbers; if they take longer the page opens without them and they follow.
+    begun: set by the work as soon as there is enough to open the page.
 
     Raises what the work raises in that time.
     """
     task = background_tasks.create(work)
-    done, _ = await asyncio.wait({task}, timeout=_FIRST_NUMBERS_S)
-    if done:
+    waiting = {task} | ({asyncio.ensure_future(begun.wait())} if begun else set())
+    await asyncio.wait(waiting, timeout=_FIRST_NUMBERS_S, return_when=asyncio.FIRST_COMPLETED)
+    for other in waiting - {task}:
+        other.cancel()
+    if task.done():
         task.result()
 
 

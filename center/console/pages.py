@@ -18,6 +18,7 @@ from center.console.document import too_many_pages
 from center.console.fleet import page as fleet
 from center.console.fleet.hall import HALL
 from center.console.machine import page as machine
+from center.console.session.first_paint import add_first_paint
 from center.console.session.live import LivePages
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
@@ -63,18 +64,21 @@ def add_pages(
     async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "", screen: str = "") -> None:
         number = int(part) if part.isdecimal() and len(part) < 6 else 1
         await fleet.show(visit_of(request), site, order, number, alerts, hall=screen == HALL)
+        add_first_paint()
 
     @ui.page("/machine/{site}/{machine_id:path}", response_timeout=_PATIENCE_S)
     async def machine_page(request: Request, site: str, machine_id: str) -> None:
         visit = visit_of(request)
         may_declare = declares and visit.viewer.may("write")
         await machine.show(visit, (site, machine_id), request.query_params, alerts, may_declare=may_declare)
+        add_first_paint()
 
     @ui.page("/delivery", response_timeout=_PATIENCE_S)
     async def delivery_page(request: Request, site: str = "") -> None:
         visit = visit_of(request)
         decides_here = decides and visit.viewer.may("admin")
         await delivery.show(visit, site, getattr(app.state, "report_mails", None), decides=decides_here)
+        add_first_paint()
 
     @nicegui_app.on_page_exception
     def broken() -> None:

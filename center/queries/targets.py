@@ -176,17 +176,12 @@ class Aims:
 
     def gaps(self, cell: AimedCell, terms: Terms, ratios: Mapping[str, float | None]) -> list[TargetGap]:
         """How far a cell is from each target that counts; [] without any. ratios: by kind of `RATIOS`."""
+        return gaps_of(self.targets, self.slices(cell), terms, ratios, by_product=bool(cell.product))
+
+    def slices(self, cell: AimedCell) -> list[Slice]:
+        """The planned time of a cell, with what decides which target counts in it."""
         machines = [cell.machine] if cell.machine else list(self.targets)
-        slices = [item for machine in machines for item in self._slices(cell, machine)]
-        kinds = {kind for machine in machines for item in self.targets[machine] for kind in item.values}
-        out = []
-        for kind in (kind for kind in KINDS if kind in kinds):
-            if cell.product and kind not in RATIOS:
-                continue  # which part of the planned time was the product's is not known
-            found = over_period(self.targets, kind, slices)
-            if found is not None:
-                out.append(_gap(kind, found, terms, ratios))
-        return out
+        return [item for machine in machines for item in self._slices(cell, machine)]
 
     def _slices(self, cell: AimedCell, machine: str) -> list[Slice]:
         parts = self.parts[machine].get(cell.start_ns, ())
@@ -197,6 +192,26 @@ class Aims:
 
 
 NO_AIMS: Final = Aims({}, {}, {}, ZoneInfo("UTC"), {})
+
+
+def gaps_of(
+    targets: Mapping[str, Sequence[Target]],
+    slices: Sequence[Slice],
+    terms: Terms,
+    ratios: Mapping[str, float | None],
+    *,
+    by_product: bool = False,
+) -> list[TargetGap]:
+    """How far this planned time is from each target that counts in it; [] without any. ratios: by kind of `RATIOS`;
+    by_product: it is one product's, so that which part of a shift was planned for it is not known.
+    """
+    kinds = {kind for machine in {item.machine for item in slices} for item in targets[machine] for kind in item.values}
+    out = []
+    for kind in (kind for kind in KINDS if kind in kinds and (kind in RATIOS or not by_product)):
+        found = over_period(targets, kind, slices)
+        if found is not None:
+            out.append(_gap(kind, found, terms, ratios))
+    return out
 
 
 def aims(checked: CheckedQuestion) -> Aims:

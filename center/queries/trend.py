@@ -1,6 +1,6 @@
 """KPIs over time: facts summed by the store, measured against what the calendar planned, divided last by `oee.kpi.kpi`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, NotRequired, cast
@@ -20,7 +20,7 @@ from center.queries.question import (
     check,
     formula_of,
 )
-from center.queries.targets import NO_AIMS, AimedCell, Aims, TargetGap, aims
+from center.queries.targets import NO_AIMS, AimedCell, Aims, TargetGap, aims, gaps_of
 from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.kpi.targets import RATIOS
@@ -89,15 +89,15 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     formula = formula_of(center, question.site, question.formula)
     by_line = "line" in checked.by
     sums, planned, unplanned = _of_lines(checked) if by_line else _of_machines(checked)
+    gaps_in = _gaps_of_lines(checked) if by_line else _gaps_of_machines(checked)
     cells = sorted({*sums, *(cell for cell, times in planned.items() if times.scheduled_ms)})
     zeros = np.zeros(len(FACT_COLUMNS), np.int64)
-    aimed = NO_AIMS if by_line else aims(checked)
     rows = []
     for cell in cells:
         without_plan = (cell.line, cell.machine) in unplanned
         times = PlannedTime(None, None) if without_plan else planned.get(cell, PlannedTime(0, None))
         row = _row(checked, cell, sums.get(cell, zeros), times, formula)
-        if aimed is not NO_AIMS and (gaps := _gaps(aimed, cell, row, formula)):
+        if gaps := gaps_in(cell, row, formula):
             row["targets"] = gaps
         rows.append(row)
     return {**checked.window(), "bucket": checked.bucket, "formula": formula, "rows": rows, "next": None}
@@ -196,14 +196,52 @@ def planned_by_cell(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
     return {cell: PlannedTime(scheduled.get(cell, 0), total.get(cell)) for cell in {*scheduled, *total}}
 
 
-def _gaps(aimed: Aims, cell: Cell, row: TrendRow, formula: str) -> list[TargetGap]:
-    if cell.calendar not in ("", CalendarClass.SCHEDULED.word):
-        return []
+_Gaps = Callable[[Cell, TrendRow, str], list[TargetGap]]
+"""How far a cell's row is from what is aimed at, by a formula set; [] without a target."""
+
+
+def _gaps_of_machines(checked: CheckedQuestion) -> _Gaps:
+    aimed = aims(checked)
+
+    def gaps(cell: Cell, row: TrendRow, formula: str) -> list[TargetGap]:
+        if aimed is NO_AIMS or not _is_scheduled(cell):
+            return []
+        return aimed.gaps(AimedCell(*cell[:4]), *_terms_and_ratios(row, formula))
+
+    return gaps
+
+
+def _gaps_of_lines(checked: CheckedQuestion) -> _Gaps:
+    """Of each line's own planned time: that of the machines that it had at the time."""
+    by_line: dict[str, list[tuple[int, Aims]]] = {}
+    for line, part in line_parts(checked):
+        by_line.setdefault(line, []).append((part.start_ns, aims(part)))
+
+    def gaps(cell: Cell, row: TrendRow, formula: str) -> list[TargetGap]:
+        aimed = [(t, part) for t, part in by_line[cell.line] if not cell.machine or cell.machine in part.targets]
+        if any(part is NO_AIMS for _, part in aimed) or not _is_scheduled(cell):
+            return []  # the rest would be compared with what nobody aimed at
+        targets = {machine: found for _, part in aimed for machine, found in part.targets.items()}
+        slices = [
+            item
+            for start_ns, part in aimed
+            for item in part.slices(AimedCell(start_ns if checked.bucket == "all" else cell.start_ns, *cell[1:4]))
+        ]
+        terms, ratios = _terms_and_ratios(row, formula)
+        return gaps_of(targets, slices, terms, ratios, by_product=bool(cell.product))
+
+    return gaps
+
+
+def _is_scheduled(cell: Cell) -> bool:
+    return cell.calendar in ("", CalendarClass.SCHEDULED.word)
+
+
+def _terms_and_ratios(row: TrendRow, formula: str) -> tuple[kpi.Terms, dict[str, float | None]]:
     sums, scheduled_ms, kpis = row["sums"], row["scheduled_ms"], row["kpis"]
     others = [kind for kind in RATIOS if kind not in kpis]
     ratios = kpis | kpi.compute(sums, scheduled_ms=scheduled_ms, formula=formula, only=others).values
-    terms = kpi.terms(sums, scheduled_ms=scheduled_ms, all_ms=None, formula=formula)
-    return aimed.gaps(AimedCell(cell.start_ns, cell.machine, cell.shift, cell.product), terms, ratios)
+    return kpi.terms(sums, scheduled_ms=scheduled_ms, all_ms=None, formula=formula), ratios
 
 
 def _row(checked: CheckedQuestion, cell: Cell, sums: Int64, planned: PlannedTime, formula: str) -> TrendRow:

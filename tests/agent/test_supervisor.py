@@ -19,6 +19,7 @@ from adapters.modbus.model import ModbusTcpDevice
 from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, ConnectionState, PollSchedule
 from agent.devices.supervisor import TOGETHER, DeviceHealth, Supervisor, slot_s
 from oee.model.states import Quality
+from words import say
 
 
 def failed(schedule, now_s, *, gentle=False, jitter=0.0):
@@ -245,7 +246,7 @@ async def test_a_device_that_goes_and_comes_back_while_another_runs_on(caplog):
         {"going": device(going.port), "staying": device(staying.port)}, time.time_ns
     )
     retries = dict.fromkeys(adapters, 0.05)
-    supervisor = Supervisor(adapters, lambda name, reading: seen.append((name, reading)), retries)
+    supervisor = Supervisor(adapters, lambda name, reading: seen.append((name, reading)), retries, "vi")
     health = supervisor.health
     async with running(supervisor):
         await until(lambda: health["going"].polls > 5 and health["staying"].polls > 5)
@@ -262,6 +263,8 @@ async def test_a_device_that_goes_and_comes_back_while_another_runs_on(caplog):
     assert rows == [4, 4], "one row after each connection, none for polls that brought nothing new"
     lines = [record.getMessage().split(" fault")[0] for record in caplog.records]
     assert lines == ["device lost: device=going", "device back: device=going"]
+    _, code, what, _ = caplog.records[0].args
+    assert what == say(f"fault.{code}", "vi"), "in the language of the agent"
     assert health["staying"].late_p99_s() is not None
     await going.down()
     await staying.down()
@@ -349,11 +352,12 @@ async def test_a_refusal_at_the_device_is_said_once_and_tried_again(monkeypatch,
 async def test_a_wrong_clock_is_said_once_and_shown(caplog):
     readings = [Reading(1, [], ("t",), off_s * 10**9) for off_s in (0, 5, 900_000_000, 900_000_001, 2, 70)]
     adapter = Faulty(*readings)
-    supervisor = Supervisor({"plc": adapter}, lambda *_: None)
+    supervisor = Supervisor({"plc": adapter}, lambda *_: None, lang="vi")
     async with running(supervisor):
         await until(lambda: supervisor.health["plc"].polls > 7)
     said = [record.getMessage() for record in caplog.records]
     assert [line.split(" cure")[0] for line in said] == [
         "device clock off: device=plc by_s=900000000", "device clock off: device=plc by_s=70",
     ]  # fmt: skip
+    assert "chỉnh lại đồng hồ" in said[0], "in the language of the agent"
     assert supervisor.health["plc"].clock_off_s == 70.0

@@ -9,7 +9,7 @@ import pytest
 from console_browser import Plant
 from console_plant import EVIL, EVIL_IMAGE
 from playwright.sync_api import expect
-from servers import PATIENCE_S
+from servers import PATIENCE_S, eventually
 
 from center.console.draw.goals import signed
 from words import duration, number, percent, say
@@ -95,6 +95,24 @@ def test_a_machine_s_tiles_have_the_api_s_numbers(tabs, plant, lang):
         expect(page.locator(f"#kpi-{kpi}")).to_have_text(shown)
     expect(page.locator("#kpi-pieces_total")).to_have_text(number(row["sums"]["pieces_total"], lang))
     expect(page.locator("#kpi-stops")).to_have_text(number(row["sums"]["stops"], lang))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_page_can_be_read_before_its_scripts_run(tabs, lang):
+    page = tabs(f"{MACHINE}?span=24h", lang, complain=False)
+    shown = page.locator("#kpi-oee").inner_text()
+    expect(page.locator("#first-paint")).to_have_count(0)
+    page.route("**/quasar.umd*", lambda route: route.abort())
+
+    def is_drawn():  # what takes longer than a moment to query follows by itself
+        page.reload(wait_until="commit")
+        page.wait_for_selector("#first-paint h1")
+        return page.locator("#first-paint #kpi-oee").count() == 1
+
+    eventually(is_drawn)
+    expect(page.locator("#kpi-oee")).to_have_text(shown)
+    assert page.locator("body > :visible").evaluate_all("found => found.map((item) => item.id)") == ["first-paint"]
+    assert page.locator("#first-paint").get_attribute("inert") == "", "a click before the page is live would be lost"
 
 
 def test_null_is_a_dash_with_its_reason(tabs):

@@ -8,6 +8,7 @@ from center_plant import MINUTE_NS, MONDAY, envelope, ns, running, site_body
 from center.contract.ledger import Changes
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.planning.planner import plan_messages
+from center.model.targets import SaidTarget
 from center.model.viewer import EVERYTHING
 from center.outgoing.reports.asked import ReportQuestion, report
 from center.queries.question import Question, UnknownSite
@@ -129,3 +130,34 @@ def test_a_report_has_the_lines_of_its_time(center, day, shift, lines):
 def test_a_report_of_a_line_that_no_machine_was_on_says_so(center):
     with pytest.raises(UnknownSite, match="packing"):
         report(center, ReportQuestion(EVERYTHING, "s", date(2026, 3, 1), "", "packing"))
+
+
+def aim(center, *found):
+    rows = [SaidTarget("s", line, machine, "", None, kind, value, "lan", T) for line, machine, kind, value in found]
+    center.said_targets.connect(lambda _: rows)
+
+
+@pytest.fixture
+def aiming(center):
+    yield center
+    aim(center)
+
+
+@pytest.mark.parametrize("more", [(), ("machine",)])
+@pytest.mark.parametrize("bucket", ["all", "day"])
+def test_a_line_has_the_targets_of_the_machines_that_it_had(aiming, bucket, more):
+    aim(aiming, ("", "", "pieces", 4000.0), ("", "", "oee", 0.6))
+    rows = asked(aiming, ("line", *more), bucket)
+    due = [gap["target"] for row in rows for gap in row["targets"] if gap["kind"] == "pieces"]
+    whole = [gap["target"] for row in asked(aiming, (), "all") for gap in row["targets"] if gap["kind"] == "pieces"]
+    assert sum(due) == pytest.approx(sum(whole)), "each planned minute belongs to one line"
+    for row in rows:
+        (gap,) = (gap for gap in row["targets"] if gap["kind"] == "oee")
+        assert gap["target"] == pytest.approx(0.6)
+        assert gap["points"] == pytest.approx((row["kpis"]["oee"] - 0.6) * 100)
+
+
+def test_a_line_is_not_compared_with_what_was_aimed_at_for_a_part_of_it(aiming):
+    aim(aiming, ("", "a", "oee", 0.6))
+    rows = {row["line"]: row for row in asked(aiming, ("line",), "all")}
+    assert [line for line, row in rows.items() if "targets" in row] == ["forming"], "only `a` was there"

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from center.console import windows
 from center.console.machine import timeline, value_charts, waterfall
 from center.console.machine.points import Axis, TrendPoint, trend_points
+from center.contract.store import Store
 from center.model.sites import sent_values
 from center.model.viewer import Viewer
 from center.queries.losses import losses
@@ -23,6 +25,16 @@ from oee.kpi import kpi
 from oee.model.facts import FACT, FACT_COLUMNS, STATE_COLUMNS
 
 Row = Mapping[str, Any]
+
+
+class _ReadOnce:
+    """A store for one page: what several of its parts ask is read once, so they also agree while new rows arrive."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.facts = store, cache(store.facts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ def machine_numbers(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
 ) -> MachineNumbers:
     """All numbers for the same window, so that the parts of the page agree. Raises as the queries do."""
+    center = replace(center, store=cast("Store", _ReadOnce(center.store)))
     details = site_detail(center, viewer, site)
     zone = ZoneInfo(details["timezone"])
     window = _window(center, site, machine, zone, view)

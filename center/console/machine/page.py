@@ -55,6 +55,7 @@ class _Page:
     spans: Sequence[tuple[int, int]] = ()
     window: tuple[int, int] = (0, 0)
     story: MachineStops | None = None
+    has_numbers: asyncio.Event = field(default_factory=asyncio.Event)
 
     @cached_property
     def values_panel(self) -> ui.element:
@@ -130,7 +131,7 @@ async def show(
             _build(page, details, machine_row)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
-    await frame.wait_briefly(_refresh(page))
+    await frame.wait_briefly(_refresh(page), page.has_numbers)
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
     if alerts:
@@ -315,6 +316,7 @@ async def _refresh(page: _Page) -> None:
     page.controls.mark(page.view)
     with frame.troubles(partial(page.put, "away"), page.lang):
         await _load(page, machine_numbers, page.lang, show=_put)
+        page.has_numbers.set()
         await _load(page, machine_stops, page.lang, show=_put_stops)
         await _load(page, machine_values, show=_put_values)
 
