@@ -10,14 +10,17 @@ from functools import partial
 import numpy as np
 from besides import beside, within
 from histories import DAY_NS, IDEAL_S, KEYS, NULL, PLANTED, START_NS, calendar_of, recorded
+from kept_looks import kept_look
 
 from oee.advice.catalogue import rules, significant
 from oee.advice.life import next_records, open_rules, since
 from oee.advice.look import look
 from oee.advice.window import hourly_window, machine_window
-from oee.model.facts import FACT, MINUTE_NS
+from oee.model.facts import FACT, MINUTE_NS, numbered, select
 
 WEEK_NS = 7 * DAY_NS
+NIGHTS = (3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26)
+"""Weeks after which nights are: every one while most is found, then every second one."""
 FIRST = 3
 """Week after which the first night is, as at a center that begins with nothing."""
 OF_A_SITE = 5
@@ -90,45 +93,77 @@ class Told:
     months: float = 0.0
 
 
+def in_time(facts):
+    """The rows by time, column by column, as a store gives them."""
+    ordered = select(facts, np.lexsort((numbered(facts.product)[1], facts.minute_ns)))
+    return replace(ordered, sums=np.asfortranarray(ordered.sums))
+
+
+def hours_of(facts):
+    """Sums by hour, class, shift and product, as a store has them."""
+    hour = facts.minute_ns // (60 * MINUTE_NS)
+    (products, product), (shifts, shift) = numbered(facts.product), numbered(facts.shift)
+    key = ((hour * 8 + facts.calendar) * len(shifts) + shift) * len(products) + product
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    out = select(facts, order[first])
+    return replace(
+        out,
+        minute_ns=out.minute_ns // (60 * MINUTE_NS) * (60 * MINUTE_NS),
+        sums=np.add.reduceat(facts.sums[order], first, axis=0),
+    )
+
+
 class Machine:
-    """Its past, and windows of it as a center makes them."""
+    """Its past, made when it is first needed, and windows of it as a center makes them."""
 
     def __init__(self, name, plan, seed):
-        self.name, self.calendar = name, calendar_of(plan)
-        self.facts, self.stops = recorded(plan, seed)
+        self.name, self.plan, self.seed, self.calendar = name, plan, seed, calendar_of(plan)
+        self.facts = None
+
+    def _make(self):
+        plan, seed = self.plan, self.seed
+        facts, self.stops = recorded(plan, seed)
+        self.facts = in_time(facts)
         self.end_ns = START_NS + plan.weeks * WEEK_NS
-        hour = 60 * MINUTE_NS
-        self.hours = replace(self.facts, minute_ns=self.facts.minute_ns // hour * hour)
-        self.whole = self._minutes(START_NS, self.end_ns)
-        self.beside = beside(plan, self.whole, seed)
+        self.hours = hours_of(self.facts)
+        self.beside = beside(plan, self._minutes(START_NS, self.end_ns), seed)
 
     def _minutes(self, start_ns, end_ns):
         return machine_window(self.name, self.calendar, self.facts, self.stops, start_ns, end_ns)
 
     def window(self, end_ns, weeks):
+        if self.facts is None:
+            self._make()
         start_ns = max(START_NS, end_ns - weeks * WEEK_NS)
         if weeks > 12:
             return hourly_window(self.name, self.calendar, self.hours, self.stops, start_ns, end_ns)
         made = self._minutes(start_ns, end_ns)
-        return replace(made, beside=within(self.whole, self.beside, made)) if weeks == 8 else made
+        return replace(made, beside=within(START_NS, self.beside, made)) if weeks == 8 else made
 
 
-def nights(plans, weeks, at=None):
-    """`Told` of nights over these machines, {name: (plan, seed)}, at the end of these weeks (every one by default)."""
+def nights(plans, weeks, at=None, folder=None, progress=lambda week, machine: None):
+    """`Told` of nights over these machines, {name: (plan, seed)}, at the end of these weeks (every one by default).
+
+    folder: where looks are kept (`kept_looks`); progress: hears of each look before it is made.
+    """
     machines = {name: Machine(name, replace(plan, weeks=weeks), seed) for name, (plan, seed) in plans.items()}
     told = Told(records={name: [] for name in machines})
     wanted = list(at or range(FIRST, weeks + 1))
     told.months = len(machines) * (wanted[-1] - wanted[0]) * 7 / 30.4
     for week in wanted:
-        _night(told, machines, week)
+        _night(told, machines, week, folder, progress)
     return told
 
 
-def _night(told, machines, week):
+def _night(told, machines, week, folder, progress):
     end_ns, seen = START_NS + week * WEEK_NS, {}
-    for name, machine in machines.items():
-        records = told.records[name]
-        seen[name] = look(partial(machine.window, end_ns), since(records), open_findings=open_rules(records))
+    for number, (name, machine) in enumerate(machines.items()):
+        progress(week, number)
+        known, blocked = since(told.records[name]), open_rules(told.records[name])
+        of = name, machine.plan, machine.seed, week, sorted(known.items()), sorted(blocked)
+        make = partial(look, partial(machine.window, end_ns), known, open_findings=blocked)
+        seen[name] = kept_look(folder, of, make)
     tests = [(name, item) for name, one in seen.items() for item in one.findings]
     kept = significant([(item.p, item.passes) for _, item in tests])
     told.p += [item.p for _, item in tests if item.p is not None]
@@ -146,12 +181,14 @@ def _night(told, machines, week):
                 told.gains[place] = record.told, dict(record.finding.figures)
 
 
-def nulls(kind, machines, seed):
-    """Machines without a cause. The worst ones are of three times as many, by what they made in eight weeks."""
+def nulls(kind, machines, seed, first=0):
+    """Machines without a cause, of seeds from `first` on. The worst ones are of three times as many, by what they made in eight
+    weeks.
+    """
     plan = replace(NULL, **WORLD | CONFOUNDED[kind])
     all_of = {
         f"{kind}-{number}": (replace(plan, site_mood=1 + seed * 1000 + number // OF_A_SITE), seed * 1000 + number)
-        for number in range(machines * (3 if kind == "N5" else 1))
+        for number in range(first, first + machines * (3 if kind == "N5" else 1))
     }
     if kind != "N5":
         return all_of
@@ -163,7 +200,7 @@ def nulls(kind, machines, seed):
 
 
 def planted(plans, of_each, seed):
-    """So many machines with each of these causes, and as many without one as there are rules."""
+    """So many machines with each of these causes."""
     out = {}
     for key, plan in plans.items():
         name = key if isinstance(key, str) else "+".join(key)

@@ -24,30 +24,33 @@ def coupled_line(weeks: int, slower: float, seed: int) -> LineDays:
     days, starved, blocked = [], [], []
     service_s = np.full(5, BATCH_S) * np.exp(0.01 * rng.standard_normal(5))
     service_s[2] *= 1 + slower
+    usual_s = service_s.tolist()
+    normal, random, exponential, exp = rng.standard_normal, rng.random, rng.exponential, np.exp
     for day in range(weeks * 7):
         if day % 7 == 6:
             continue
         mood = np.exp(0.2 * rng.standard_normal(5))
-        free, buffers = np.zeros(5), [[0.0] * 4 for _ in range(5)]
-        waits = np.zeros((2, 5))
+        fails = (0.04 * mood).tolist()
+        free, buffers = [0.0] * 5, [[0.0] * 4 for _ in range(5)]
+        idle, full = [0.0] * 5, [0.0] * 5
         while free[0] < BUSY_MIN * 60:
             come = 0.0
             for k in range(5):
-                time_s = service_s[k] * np.exp(0.05 * rng.standard_normal())
-                if rng.random() < 0.04 * mood[k]:
-                    time_s += rng.exponential(400)
+                time_s = usual_s[k] * float(exp(0.05 * normal()))
+                if random() < fails[k]:
+                    time_s += exponential(400)
                 begin = max(free[k], come)
                 done = begin + time_s
                 room = buffers[k][0] if k < 4 else 0.0  # when the next station took the batch four before this one
                 gone = max(done, room)
-                waits[0, k] += begin - free[k]
-                waits[1, k] += gone - done
+                idle[k] += begin - free[k]
+                full[k] += gone - done
                 free[k], come = gone, gone
                 if k:
                     buffers[k - 1] = [*buffers[k - 1][1:], begin]
         days.append(START_DAY + day)
-        starved.append(waits[0] / 60)
-        blocked.append(waits[1] / 60)
+        starved.append(np.array(idle) / 60)
+        blocked.append(np.array(full) / 60)
     shape = (5, len(days))
     waits = [np.minimum(np.array(item).T, BUSY_MIN) for item in (starved, blocked)]
     return LineDays("line-1", STATIONS, "s-4", np.array(days, np.int64), np.full(shape, BUSY_MIN), *waits)
@@ -85,9 +88,9 @@ def power_kw(window, idle_kw):
     return out
 
 
-def within(whole, of, window):
-    """What lies beside a part of a history. whole: its window; of: what lies beside that."""
-    low, high = ((t_ns - whole.start_ns) // MINUTE_NS for t_ns in (window.start_ns, window.end_ns))
+def within(start_ns, of, window):
+    """What lies beside a part of a history. start_ns: where it begins; of: what lies beside all of it."""
+    low, high = ((t_ns - start_ns) // MINUTE_NS for t_ns in (window.start_ns, window.end_ns))
     site = tuple(
         MachineMinutes(
             item.machine,
@@ -98,7 +101,7 @@ def within(whole, of, window):
         )
         for item in of.site
     )
-    return replace(part_of_beside(of, whole.start_ns, low, high), site=site)
+    return replace(part_of_beside(of, start_ns, low, high), site=site)
 
 
 def beside(plan, window, seed):

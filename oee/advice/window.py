@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.advice.beside import NOTHING, Beside, MachineMinutes, part_of_beside
-from oee.advice.grid import COLUMN, OPERATING, Bool, Float64, Grid
+from oee.advice.grid import COLUMN, OPERATING, Bool, Float64, Grid, kept
 from oee.kpi.changeovers import SetupTimes, changeovers
 from oee.model.calendars import Calendar, cut
 from oee.model.facts import (
@@ -23,7 +23,7 @@ from oee.model.facts import (
     Int64,
     Stop,
     Text,
-    select,
+    numbered,
     text_column,
 )
 from oee.model.states import CalendarClass, State
@@ -136,9 +136,25 @@ class MachineWindow:
         return min(instances, LEAST_CONFIRMING) if self.confirming else instances
 
     def column(self, name: str) -> Int64:
-        """One column of the grid, int64[m], 0 where `stretch` is -1."""
-        out: Int64 = np.where(self.stretch >= 0, self.minutes[:, COLUMN[name]], 0)
-        return out
+        """One column of the grid, int64[m], 0 where `stretch` is -1; not to be written to."""
+        if name not in self._columns:
+            self._columns[name] = np.where(self.stretch >= 0, self.minutes[:, COLUMN[name]], 0)
+            self._columns[name].flags.writeable = False
+        return self._columns[name]
+
+    @cached_property
+    def _columns(self) -> dict[str, Int64]:
+        return {}
+
+    @cached_property
+    def shifts_of_facts(self) -> tuple[list[str], Int64]:
+        """The shifts of `facts` by name, and the number of each row's."""
+        return numbered(self.facts.shift)
+
+    @cached_property
+    def products_of_facts(self) -> tuple[list[str], Int64]:
+        """The products of `facts` by name, and the number of each row's."""
+        return numbered(self.facts.product)
 
     @cached_property
     def weeks(self) -> float:
@@ -207,7 +223,7 @@ def part_of(window: MachineWindow, start_ns: int, end_ns: int) -> MachineWindow:
         product=window.product[low:high],
         outside_ms=window.outside_ms[low:high],
         stretches=stretches,
-        facts=select(facts, (facts.minute_ns >= start_ns) & (facts.minute_ns < end_ns)),
+        facts=kept(facts, (facts.minute_ns >= start_ns) & (facts.minute_ns < end_ns)),
         stops=_chosen(stops, within),
         setups=SetupTimes(done, 0, 0, 0),
         dropped=tuple(day for day in window.dropped if day in days),
@@ -289,13 +305,13 @@ def _made(
     start_ns, end_ns = start_ns // MINUTE_NS * MINUTE_NS, end_ns // MINUTE_NS * MINUTE_NS
     stretches, break_ms = _stretches(calendar, start_ns, end_ns)
     within = (stops.start_ns >= start_ns) & (stops.end_ns <= end_ns)
-    kept = _chosen(stops, within)
+    closed = _chosen(stops, within)
     grid = Grid(start_ns, max(0, (end_ns - start_ns) // MINUTE_NS))
     stretch = np.full(len(grid.minutes), -1, np.int64)
     for index, (first, last) in enumerate(zip(stretches.start_ns.tolist(), stretches.end_ns.tolist(), strict=True)):
         stretch[-(-(first - start_ns) // MINUTE_NS) : -(-(last - start_ns) // MINUTE_NS)] = index
-    standing = ~np.isin(kept.state, OPERATING)
-    planned = fill(grid, stretch, np.stack([kept.start_ns[standing], kept.end_ns[standing]]))
+    standing = ~np.isin(closed.state, OPERATING)
+    planned = fill(grid, stretch, np.stack([closed.start_ns[standing], closed.end_ns[standing]]))
     products, product = grid.products()
     odd = _odd_days(stretches, grid.minutes, stretch)
     stretch[np.isin(stretches.date[stretch], odd) if len(stretches.date) else stretch >= 0] = -1
@@ -308,9 +324,9 @@ def _made(
         product,
         products,
         stretches,
-        select(planned, ~np.isin(planned.business_date, odd)),
-        kept,
-        _setups(machine, calendar, kept),
+        kept(planned, ~np.isin(planned.business_date, odd)),
+        closed,
+        _setups(machine, calendar, closed),
         tuple(int(day) for day in odd),
         grid.break_run_ms / break_ms if break_ms else 0.0,
         outside_ms=grid.outside_ms,

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oee.model.calendars import Calendar, scheduled_ms
-from oee.model.facts import MS_NS, Stop
+from oee.model.calendars import Calendar, cut, scheduled_until_ms
+from oee.model.facts import MS_NS, Int64, Stop
 from oee.model.states import State
 
 
@@ -72,25 +72,24 @@ def changeovers(stops: Iterable[Stop], calendars: Mapping[str, Calendar] | None 
     complete: list[Changeover] = []
     unpaired = unpaired_ms = still_open = 0
     rows = _latest(stops)
+    start_ms, end_ms = _passed_ms(rows, calendars or {})
     index = 0
     while index < len(rows):
         last = _last_of_chain(rows, index)
-        first = rows[index]
-        chain = rows[index : last + 1]
+        begin, first = index, rows[index]
+        setups = [at for at in range(begin, last + 1) if rows[at].state == State.SETUP]
         index = last + 1
-        setups = [stop for stop in chain if stop.state == State.SETUP]
         if not setups:
             continue
-        if first.to_product and any(stop.end_ns is None for stop in chain):
+        if first.to_product and any(stop.end_ns is None for stop in rows[begin:index]):
             still_open += 1
             continue
-        calendar = (calendars or {}).get(first.machine)
-        setup_ms = sum(_length_ms(calendar, stop.start_ns, stop.end_ns) for stop in setups)
+        setup_ms = sum(int(end_ms[at] - start_ms[at]) for at in setups)
         if not first.to_product:
             unpaired, unpaired_ms = unpaired + 1, unpaired_ms + setup_ms
             continue
-        end_ns = setups[-1].end_ns or 0
-        elapsed_ms = _length_ms(calendar, first.start_ns, end_ns)
+        end_ns = rows[setups[-1]].end_ns or 0
+        elapsed_ms = int(end_ms[setups[-1]] - start_ms[begin])
         complete.append(
             Changeover(first.machine, first.product, first.to_product, first.start_ns, end_ns, setup_ms, elapsed_ms)
         )
@@ -120,12 +119,19 @@ def _last_of_chain(rows: Sequence[Stop], first: int) -> int:
     return last
 
 
-def _length_ms(calendar: Calendar | None, start_ns: int, end_ns: int | None) -> int:
-    if end_ns is None:
-        return 0
-    if calendar is not None:
-        return scheduled_ms(calendar, start_ns, end_ns)
-    return end_ns // MS_NS - start_ns // MS_NS
+def _passed_ms(rows: Sequence[Stop], calendars: Mapping[str, Calendar]) -> tuple[Int64, Int64]:
+    """Start and end of each stop on its machine's clock, int64[n] each [ms]: that of scheduled time where it has a calendar. What
+    lasts ends where it began.
+    """
+    start_ns = np.array([stop.start_ns for stop in rows], np.int64)
+    end_ns = np.array([stop.start_ns if stop.end_ns is None else stop.end_ns for stop in rows], np.int64)
+    start_ms, end_ms = start_ns // MS_NS, end_ns // MS_NS
+    machine = np.array([stop.machine for stop in rows])
+    for name in sorted({stop.machine for stop in rows} & set(calendars)):
+        own = machine == name
+        spans = cut(calendars[name], int(start_ns[own].min()), int(end_ns[own].max()))
+        start_ms[own], end_ms[own] = scheduled_until_ms(spans, start_ns[own]), scheduled_until_ms(spans, end_ns[own])
+    return start_ms, end_ms
 
 
 def by_pair(found: Iterable[Changeover], *, apart: bool = True) -> tuple[PairTimes, ...]:

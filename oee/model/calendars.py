@@ -8,6 +8,7 @@ site's zone. Once resolved, everything is half-open intervals of UTC nanoseconds
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -89,6 +90,7 @@ def local_date(zone: tzinfo, t_ns: int) -> date:
     return datetime.fromtimestamp(t_ns // 1_000_000_000, zone).date()
 
 
+@lru_cache(maxsize=1 << 14)  # the same days again and again: of each machine, each window, each part
 def _at(zone: tzinfo, day: date, seconds: int) -> int:
     """Nanoseconds UTC of a local wall-clock time `seconds` after that date's midnight.
 
@@ -177,6 +179,17 @@ def _outside_rows(rows: list[tuple[int, int, int, int, str]], calendar: Calendar
 
 def scheduled_ms(calendar: Calendar, start_ns: int, end_ns: int) -> int:
     """Scheduled time (shifts less breaks) within the window [ms]."""
-    spans = cut(calendar, start_ns, end_ns)
+    return int(scheduled_until_ms(cut(calendar, start_ns, end_ns), np.array([end_ns]))[0])
+
+
+def scheduled_until_ms(spans: Spans, t_ns: Int64) -> Int64:
+    """Scheduled time of these spans before each instant, int64[n] [ms]: many times are measured with one `cut`."""
     wanted = spans.calendar == CalendarClass.SCHEDULED
-    return int((spans.end_ns[wanted] // 1_000_000 - spans.start_ns[wanted] // 1_000_000).sum())
+    start, end = spans.start_ns[wanted] // 1_000_000, spans.end_ns[wanted] // 1_000_000
+    before = np.concatenate([[0], np.cumsum(end - start)])
+    begun = np.searchsorted(spans.start_ns[wanted], t_ns, side="right")
+    last = np.maximum(begun - 1, 0)
+    if not len(start):
+        return np.zeros(len(t_ns), np.int64)
+    out: Int64 = np.where(begun > 0, before[last] + np.minimum(t_ns // 1_000_000, end[last]) - start[last], 0)
+    return out

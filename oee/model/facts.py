@@ -136,6 +136,14 @@ def text_column(values: Sequence[str] | str, length: int | None = None) -> Text:
     return out
 
 
+def numbered(column: Text) -> tuple[list[str], Int64]:
+    """The different texts of a column in order, and the number of each row's among them, int64[n]."""
+    values = column.tolist()
+    names = sorted(set(values))
+    number = {name: index for index, name in enumerate(names)}
+    return names, np.fromiter(map(number.__getitem__, values), np.int64, len(values))
+
+
 def same_text(value: str, length: int) -> Text:
     """One text in every row, held once; not to be written to."""
     return np.broadcast_to(text_column([value]), length)

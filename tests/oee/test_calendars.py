@@ -10,7 +10,17 @@ from driving import S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.model.calendars import Calendar, Rotation, Shift, cut, local_date, scheduled_ms, shifts_on, to_ns
+from oee.model.calendars import (
+    Calendar,
+    Rotation,
+    Shift,
+    cut,
+    local_date,
+    scheduled_ms,
+    scheduled_until_ms,
+    shifts_on,
+    to_ns,
+)
 from oee.model.states import CalendarClass
 
 VN = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -216,6 +226,16 @@ def test_a_window_in_parts_is_classed_like_the_whole(calendar, window, cuts):
     whole = classes(cut(calendar, start, end))
     joined = [row for a, b in itertools.pairwise(edges) for row in classes(cut(calendar, a, b))]
     assert merge_equal(whole) == merge_equal(joined)
+
+
+@settings(deadline=None)
+@given(calendars(), WINDOW, st.lists(st.floats(0, 1), max_size=4))
+def test_scheduled_time_until_many_instants_is_that_of_each(calendar, window, shares):
+    start, end = (BASE + window[0]) * S, (BASE + sum(window)) * S
+    at = np.array([start, end, *(start + round((end - start) * share) for share in shares)], np.int64)
+    pieces = [classes(cut(calendar, start, int(t_ns))) for t_ns in at]
+    alone = [sum(b // 10**6 - a // 10**6 for a, b, kind, *_ in rows if kind == SCHEDULED) for rows in pieces]
+    assert scheduled_until_ms(cut(calendar, start, end), at).tolist() == alone
 
 
 def classes(spans):

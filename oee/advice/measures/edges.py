@@ -45,18 +45,24 @@ def edge_losses(window: MachineWindow, edge_min: int, *, at_start: bool, of_shif
     blocks = _blocks(window, first, last, edge_min)
     clean, lost = _lost(window, edge_min)
     usable = clean[blocks.at] & (blocks.into >= WARM_MIN)
-    middle: dict[int, list[float]] = {}
-    for instance, value in zip(blocks.instance[usable].tolist(), lost[blocks.at[usable]].tolist(), strict=True):
-        middle.setdefault(instance, []).append(value)
-    out, at = [], []
-    wanted = long & (shift_edge if of_shift else ~shift_edge)
-    for k in np.flatnonzero(wanted).tolist():
-        begin = int(first[k] if at_start else last[k] - edge_min)
-        others = middle.get(int(stretches.instance[k]), [])
-        if begin < len(clean) and clean[begin] and len(others) >= LEAST_BLOCKS_AT_PACE:
-            out.append(float(lost[begin]) - float(np.median(others)))
-            at.append(window.start_ns + begin * MINUTE_NS)
-    return EdgeLosses(np.array(out), np.array(at, np.int64))
+    instances = int(stretches.instance.max(initial=-1)) + 1
+    pace, count = _medians(blocks.instance[usable], lost[blocks.at[usable]], instances)
+    begin = first if at_start else last - edge_min
+    wanted = long & (shift_edge if of_shift else ~shift_edge) & (begin < len(clean))
+    wanted[wanted] &= clean[begin[wanted]] & (count[stretches.instance[wanted]] >= LEAST_BLOCKS_AT_PACE)
+    begin = begin[wanted]
+    return EdgeLosses(lost[begin] - pace[stretches.instance[wanted]], window.start_ns + begin * MINUTE_NS)
+
+
+def _medians(group: Int64, values: Float64, groups: int) -> tuple[Float64, Int64]:
+    """Median and number of the values of each group, [groups] each; a group without values has the median 0."""
+    ordered = values[np.lexsort((values, group))]
+    count = np.bincount(group, minlength=groups)
+    first = np.cumsum(count) - count
+    out, some = np.zeros(groups), count > 0
+    low, high = first + (count - 1) // 2, first + count // 2
+    out[some] = (ordered[low[some]] + ordered[high[some]]) / 2
+    return out, count
 
 
 @dataclass(frozen=True)
@@ -68,15 +74,14 @@ class _Blocks:
 
 def _blocks(window: MachineWindow, first: Int64, last: Int64, length: int) -> _Blocks:
     """Starts of whole blocks that touch neither edge of their stretch, and how far into the shift they are."""
-    instance = window.stretches.instance
-    opened = {int(instance[k]): int(first[k]) for k in np.flatnonzero(window.stretches.opens).tolist()}
-    at, of, into = [], [], []
-    for k, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-        for start in range(begin + length, end - 2 * length + 1, length):
-            at.append(start)
-            of.append(int(instance[k]))
-            into.append(start - opened.get(int(instance[k]), begin))
-    return _Blocks(np.array(at, np.int64), np.array(of, np.int64), np.array(into, np.int64))
+    instance, opens = window.stretches.instance, window.stretches.opens
+    opened = np.full(int(instance.max(initial=-1)) + 1, -1, np.int64)
+    opened[instance[opens]] = first[opens]
+    since = np.where(opened[instance] >= 0, opened[instance], first) if len(instance) else first
+    count = np.maximum(0, (last - first) // length - 2)
+    number = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    at = np.repeat(first, count) + (number + 1) * length
+    return _Blocks(at, np.repeat(instance, count), at - np.repeat(since, count))
 
 
 def _lost(window: MachineWindow, length: int) -> tuple[Bool, Float64]:

@@ -30,12 +30,10 @@ def by_shift(shift: Int64, hits: Float64, exposure: Float64, inside: Bool) -> tu
 
     shift: int64[m], -1 for minutes that do not count; hits, exposure: float64[m]; inside: bool[m], the slot.
     """
-    on = shift >= 0
+    on = np.flatnonzero(shift >= 0)
     most = int(shift.max(initial=-1)) + 1
-    sums = [
-        np.bincount(shift[rows], column[rows], most).astype(np.float64)
-        for rows in (on & inside, on & ~inside)
-        for column in (hits, exposure)
-    ]
-    exposed = sums[1] + sums[3] > 0
-    return sums[0][exposed], sums[1][exposed], sums[2][exposed], sums[3][exposed]
+    place = 2 * shift[on] + inside[on]
+    both = [np.bincount(place, column[on], 2 * most).astype(np.float64) for column in (hits, exposure)]
+    exposed = both[1][::2] + both[1][1::2] > 0
+    rest_hits, own_hits, rest, own = (sums[side::2][exposed] for sums in both for side in (0, 1))
+    return own_hits, own, rest_hits, rest

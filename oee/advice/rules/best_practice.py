@@ -3,15 +3,14 @@
 Never persons: a shift is a name in the calendar.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, Gain, evidence
-from oee.advice.grid import Float64
+from oee.advice.grid import Float64, added_up
 from oee.advice.statistics.ratios import one_window
 from oee.advice.window import MachineWindow
-from oee.model.facts import FACT, Int64
 
 KEY: Final = "best_practice"
 VERSION: Final = 1
@@ -32,24 +31,24 @@ def find(window: MachineWindow) -> list[Finding]:
     fewer than `LEAST_DAYS` days on which it can be compared.
     """
     facts = window.facts
-    usable = ~np.isin(facts.product, sorted(window.distrusted))
     days = np.unique(facts.business_date)
-    shifts = sorted(set(facts.shift.tolist()))
-    names = sorted(set(facts.product[usable].tolist()))
+    (shifts, shift_at), (names, product_at) = window.shifts_of_facts, window.products_of_facts
     if len(shifts) < 2 or not names:
         return []
     shape = (len(shifts), len(names), len(days))
-    place = (
-        np.searchsorted(np.array(shifts, object), facts.shift[usable]),
-        np.searchsorted(np.array(names, object), facts.product[usable]),
-        np.searchsorted(days, facts.business_date[usable]),
-    )
-    sums = facts.sums[usable]
-    judged = sums[:, FACT["ideal_judged_us"]].sum() >= LEAST_JUDGED * sums[:, FACT["ideal_total_us"]].sum()
+    place = (shift_at, product_at, np.searchsorted(days, facts.business_date))
+    cell = np.ravel_multi_index(place, shape)
+    trusted = np.array([name not in window.distrusted for name in names])
+
+    def table(name: str) -> Float64:
+        out: Float64 = added_up(shape, cell, facts.column(name)) * trusted[:, None]
+        return out
+
+    judged = table("ideal_judged_us").sum() >= LEAST_JUDGED * table("ideal_total_us").sum()
     # whole numbers are added before they are divided: so the order of rows changes nothing
-    made = _table(shape, place, sums[:, FACT["ideal_good_us" if judged else "ideal_total_us"]]) / 6e7
-    own = _table(shape, place, sums[:, [FACT[name] for name in _OWN]].sum(axis=1)) / 6e4
-    with_setup = own + _table(shape, place, sums[:, FACT["setup_ms"]]) / 6e4
+    made = table("ideal_good_us" if judged else "ideal_total_us") / 6e7
+    own = sum((table(name) for name in _OWN), np.zeros(shape)) / 6e4
+    with_setup = own + table("setup_ms") / 6e4
     found = []
     for index, shift in enumerate(shifts):
         gap, weight = _gaps(made, own, index)
@@ -80,12 +79,6 @@ def find(window: MachineWindow) -> list[Finding]:
             )
         )
     return found
-
-
-def _table(shape: tuple[int, int, int], place: tuple[Any, ...], values: Int64) -> Float64:
-    out: Float64 = np.zeros(shape)
-    np.add.at(out, place, values)
-    return out
 
 
 def _gaps(made: Float64, busy: Float64, index: int) -> tuple[Float64, Float64]:

@@ -6,10 +6,9 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
-from oee.advice.grid import Float64
+from oee.advice.grid import Float64, kept
 from oee.advice.window import DAY_NS, MachineWindow
-from oee.model.facts import FACT, MINUTE_NS, Facts, Int64, Text, select
-from oee.model.states import State
+from oee.model.facts import MINUTE_NS, Facts, Int64, numbered
 
 KEY: Final = "counter_suspect"
 VERSION: Final = 1
@@ -23,21 +22,22 @@ LEAST_ODD_DAYS: Final = 3
 SUSPICIOUS: Final = frozenset({"jump", "spike", "dip", "pace", "other"})
 """Oddities of counters that are none of ordinary use; to be set to 0 at the start of a shift is."""
 _WHOLE_MS: Final = 60_000
+_COLUMNS: Final = ("running_ms", "minor_stop_ms", "setup_ms", "pieces_total", "pieces_unwatched", "ideal_total_us")
 
 
 def find(window: MachineWindow) -> list[Finding]:
     """The signs of the last four weeks. Silent with fewer than `LEAST_PIECES` pieces in them."""
     facts = window.facts
     from_ns = max(window.start_ns, window.end_ns - WEEKS * 7 * DAY_NS)
-    minute_ns, product, sums = _by_minute(select(facts, facts.minute_ns >= from_ns))
-    pieces, total = sums[:, FACT["pieces_total"]], int(sums[:, FACT["pieces_total"]].sum())
+    minute_ns, product, sums = _by_minute(kept(facts, facts.minute_ns >= from_ns))
+    pieces, total = sums["pieces_total"], int(sums["pieces_total"].sum())
     if total < LEAST_PIECES:
         return []
     week = (minute_ns - from_ns) // (7 * DAY_NS)
-    whole = sums[:, int(State.RUNNING)] >= _WHOLE_MS
+    whole = sums["running_ms"] >= _WHOLE_MS
     due = _due(product, sums)
-    moving = sums[:, [int(State.RUNNING), int(State.MINOR_STOP), int(State.SETUP)]].sum(axis=1) > 0
-    unwatched = sums[:, FACT["pieces_unwatched"]]
+    moving = sums["running_ms"] + sums["minor_stop_ms"] + sums["setup_ms"] > 0
+    unwatched = sums["pieces_unwatched"]
     signs: dict[str, tuple[Float64, Float64]] = {
         "stopped": (np.where(moving, 0, pieces).astype(float), pieces.astype(float)),
         "unwatched": (unwatched.astype(float), (pieces + unwatched).astype(float)),
@@ -66,28 +66,26 @@ def find(window: MachineWindow) -> list[Finding]:
     return found
 
 
-def _by_minute(facts: Facts) -> tuple[Int64, Text, Int64]:
-    """Minutes, products and sums of facts, those of the same minute and product as one: what is asked of a minute must not
-    depend on the rows and corrections in which it came.
+def _by_minute(facts: Facts) -> tuple[Int64, Int64, dict[str, Int64]]:
+    """Minutes, numbers of products and sums by column of facts, those of the same minute and product as one: what is asked of a
+    minute must not depend on the rows and corrections in which it came.
     """
-    names, number = np.unique(facts.product.astype(str), return_inverse=True)
+    names, number = numbered(facts.product)
     key = facts.minute_ns // MINUTE_NS * max(1, len(names)) + number
     order = np.argsort(key, kind="stable")
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
     at = order[first]
-    if not len(at):
-        return facts.minute_ns, facts.product, facts.sums
-    return facts.minute_ns[at], facts.product[at], np.add.reduceat(facts.sums[order], first, axis=0)
+    columns = {name: facts.column(name)[order] for name in _COLUMNS}
+    if len(at) < len(order):
+        columns = {name: np.add.reduceat(column, first) for name, column in columns.items()}
+    return facts.minute_ns[at], number[at], columns
 
 
-def _due(product: Text, sums: Int64) -> Float64:
+def _due(product: Int64, sums: dict[str, Int64]) -> Float64:
     """Pieces that a minute of running makes at the ideal time, by row; 0 where a product has none."""
-    out = np.zeros(len(product))
-    for name in set(product.tolist()):
-        rows = product == name
-        of = sums[rows].sum(axis=0)
-        ideal_us = of[FACT["ideal_total_us"]] / of[FACT["pieces_total"]] if of[FACT["pieces_total"]] else 0
-        out[rows] = MINUTE_NS / 1000 / ideal_us if ideal_us else 0.0
+    ideal_us, pieces = (np.bincount(product, sums[name]) for name in ("ideal_total_us", "pieces_total"))
+    a_minute = np.divide(MINUTE_NS / 1000 * pieces, ideal_us, out=np.zeros(len(pieces)), where=ideal_us > 0)
+    out: Float64 = a_minute[product]
     return out
 
 

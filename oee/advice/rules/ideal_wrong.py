@@ -6,7 +6,6 @@ import numpy as np
 
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
 from oee.advice.window import MachineWindow
-from oee.model.facts import FACT
 
 KEY: Final = "ideal_wrong"
 VERSION: Final = 1
@@ -25,16 +24,16 @@ def find(window: MachineWindow) -> list[Finding]:
     is below 0.85, and all of them are alike (p90 / p10 below 1.06). Silent with fewer than `LEAST_SHIFTS`.
     """
     facts = window.facts
-    known, ideal, pieces = FACT["running_ideal_known_ms"], FACT["ideal_total_us"], FACT["pieces_total"]
-    names = {name: number for number, name in enumerate(sorted(set(facts.shift.tolist())))}
-    shift = np.array([names[name] for name in facts.shift.tolist()], np.int64)
+    names, shift = window.shifts_of_facts
+    products, product_at = window.products_of_facts
     block = facts.business_date.astype(np.int64) * max(len(names), 1) + shift
     found = []
     for product in window.products:
-        rows = facts.product == product
+        rows = product_at == (products.index(product) if product in products else -1)
         blocks, index = np.unique(block[rows], return_inverse=True)
         ms, made_us, made = (
-            np.bincount(index, facts.sums[rows, column], len(blocks)) for column in (known, ideal, pieces)
+            np.bincount(index, facts.column(name)[rows], len(blocks))
+            for name in ("running_ideal_known_ms", "ideal_total_us", "pieces_total")
         )
         enough = (ms >= LEAST_RUNNING_MS) & (made_us > 0) & (made > 0)
         n = int(enough.sum())

@@ -5,10 +5,9 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
-from oee.advice.grid import Float64
+from oee.advice.grid import Float64, added_up
 from oee.advice.statistics.ratios import one_window
 from oee.advice.window import MachineWindow
-from oee.model.facts import FACT
 
 KEY: Final = "reject_spread"
 VERSION: Final = 1
@@ -25,21 +24,16 @@ def find(window: MachineWindow) -> list[Finding]:
     be of two shifts.
     """
     facts = window.facts
-    shifts, products = sorted(set(facts.shift.tolist())), sorted(set(facts.product.tolist()))
+    (shifts, shift_at), (products, product_at) = window.shifts_of_facts, window.products_of_facts
     if window.beside.quality != "plc" or len(shifts) < 2:
         return []
     days = np.unique(facts.business_date)
     shape = (len(shifts), len(products), len(days))
-    place = (
-        np.searchsorted(np.array(shifts, object), facts.shift),
-        np.searchsorted(np.array(products, object), facts.product),
-        np.searchsorted(days, facts.business_date),
-    )
-    judged, rejects = np.zeros(shape), np.zeros(shape)
-    np.add.at(judged, place, facts.column("pieces_judged"))
-    np.add.at(rejects, place, facts.column("pieces_startup_reject") + facts.column("pieces_process_reject"))
-    made = float(facts.sums[:, FACT["pieces_total"]].sum())
-    piece_min = float(facts.sums[:, FACT["ideal_total_us"]].sum()) / 6e7 / made if made else 0.0
+    cell = np.ravel_multi_index((shift_at, product_at, np.searchsorted(days, facts.business_date)), shape)
+    judged = added_up(shape, cell, facts.column("pieces_judged"))
+    rejects = added_up(shape, cell, facts.column("pieces_startup_reject") + facts.column("pieces_process_reject"))
+    made = float(facts.column("pieces_total").sum())
+    piece_min = float(facts.column("ideal_total_us").sum()) / 6e7 / made if made else 0.0
     found = []
     for index, shift in enumerate(shifts):
         own, rest, weight = _rates(rejects, judged, index)

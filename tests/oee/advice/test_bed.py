@@ -8,14 +8,26 @@ from functools import cache
 
 import numpy as np
 import pytest
-from advice_bed import CONFOUNDED, PAIRS, STRONG, WEAK, found, gains_inside, nights, nulls, planted, share_below, wrong
+from advice_bed import (
+    CONFOUNDED,
+    NIGHTS,
+    PAIRS,
+    STRONG,
+    WEAK,
+    found,
+    gains_inside,
+    nights,
+    nulls,
+    planted,
+    share_below,
+    wrong,
+)
 from advice_bed import untrusted as dim
 
 from oee.advice.catalogue import rules
 
 slow = pytest.mark.slow
 WEEKS = 26
-NIGHTS = (3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26)
 NULLS = 20
 OF_EACH = 3
 

@@ -19,7 +19,7 @@ from oee.advice import rules as folder
 from oee.advice.catalogue import rules, watched
 from oee.advice.measures import edges
 from oee.advice.measures.repairs import Repairs
-from oee.model.facts import text_column
+from oee.model.facts import select, text_column
 
 SMALL = {
     "micro_cluster": replace(NULL, minor_start_factor=1.3),
@@ -240,12 +240,9 @@ def test_shifts_of_different_products_are_compared_without_regard_to_them():
     """Shift B makes the slower product only, and nothing else differs."""
     whole = window_of(replace(NULL, unlike_b=0.2), 1)
     made_by = (whole.facts.product == "B") == (whole.facts.shift == "B")
-    rows = window.select(whole.facts, made_by | (whole.facts.business_date % 3 == 0))
+    rows = select(whole.facts, made_by | (whole.facts.business_date % 3 == 0))
     apart = replace(whole, facts=rows)
-    change = (
-        "np.searchsorted(np.array(names, object), facts.product[usable])",
-        "np.zeros(int(usable.sum()), np.int64)",
-    )
+    change = ("place = (shift_at, product_at,", "place = (shift_at, 0 * product_at,")
     assert not watched(rules()["best_practice"].find(apart))
     assert watched(altered("best_practice", change).find(apart))
 
