@@ -245,6 +245,12 @@ ARROWS = {
         mail
     """,
     "center/outgoing/monthly": """
+        page      -> api desk worker pdf sheet content
+        plan_page -> plan
+        api       -> desk worker pdf content
+        desk      -> gather worker pdf sheet content
+        gather    -> figures content
+        plan
         worker  -> pdf
         pdf     -> sheet archive content
         sheet   -> figures content

@@ -9,7 +9,17 @@ from pydantic import BaseModel
 class Problem(BaseModel):
     """Why a request was refused or failed."""
 
-    error: Literal["bad_question", "unknown", "store_away", "unauthorized", "forbidden", "too_many"]
+    error: Literal[
+        "bad_question",
+        "unknown",
+        "store_away",
+        "unauthorized",
+        "forbidden",
+        "too_many",
+        "conflict",
+        "changed",
+        "no_pdf",
+    ]
     detail: str
 
 

@@ -195,6 +195,23 @@ def of_form(engine: Engine, site: str, machine: str, key: str) -> list[Declarati
     return [_record(row) for row in rows]
 
 
+def declared_since(
+    engine: Engine, site: str, since_ns: int, first_ns: int, end_ns: int, limit: int
+) -> list[DeclarationRecord]:
+    """What was declared after `since_ns` about `[first_ns, end_ns)` and done, the oldest first. Raises `StoreUnavailable`."""
+    wanted = and_(
+        DECLARATIONS.c.site == site,
+        DECLARATIONS.c.made_ns > since_ns,
+        DECLARATIONS.c.start_ns >= first_ns,
+        DECLARATIONS.c.start_ns < end_ns,
+        DECLARATIONS.c.state == "done",
+    )
+    order = (DECLARATIONS.c.made_ns, DECLARATIONS.c.no)
+    with reading(engine) as connection:
+        rows = connection.execute(select(DECLARATIONS).where(wanted).order_by(*order).limit(limit)).mappings().all()
+    return [_record(row) for row in rows]
+
+
 def _record(row: Any) -> DeclarationRecord:
     return DeclarationRecord(row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"])
 

@@ -1,7 +1,8 @@
 """The complete HTTP application of a center, put together in one place so that tests cover all of it."""
 
+from functools import partial
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from sqlalchemy import Connection, Engine
@@ -31,12 +32,17 @@ from center.api.targets import add_targets
 from center.api.upkeep.backup import add_backup
 from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.upkeep.metrics import add_metrics, waiting_metrics
+from center.database.maintenance import KeptTask
+from center.database.month_issues import IssuedMonth, MonthSignature, plain_issue
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_action import KeptAction
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
 from center.outgoing.alerts.api import add_alerts
+from center.outgoing.monthly.api import add_months
+from center.outgoing.monthly.desk import MonthDesk, RecordIssue
+from center.outgoing.monthly.plan import PlanDesk, RecordChange, add_maintenance
 from center.outgoing.reports.api import add_report, add_report_mails
 from center.run.bodies import BODY_S, Bodies
 from center.runtime.patience import Patience
@@ -94,6 +100,11 @@ def application(
         add_actions(app, center, findings, _action_recorder(center))
     if alerts is not None:
         add_alerts(app, center, declaring.engine, alerts, audit.record_taken)
+    months = MonthDesk(
+        center, declaring.engine, _month_recorder(center), partial(audit.head, declaring.engine), findings
+    )
+    add_months(app, months)
+    add_maintenance(app, PlanDesk(center, declaring.engine, _plan_recorder(center)))
     add_report(app, center)
     add_report_mails(app, center, declaring.engine)
     if accounts:
@@ -121,6 +132,28 @@ def _action_recorder(center: CenterState) -> RecordAction:
         audit.record(
             connection, center.now_ns(), Actor(who, address), f"action.{kind}", f"{item.site}/{item.id}", **detail
         )
+
+    return record
+
+
+def _month_recorder(center: CenterState) -> RecordIssue:
+    def record(
+        connection: Connection, who: str, address: str, item: IssuedMonth, signed: MonthSignature | None
+    ) -> None:
+        detail = plain_issue(item) | ({"meaning": signed.meaning, "position": signed.position} if signed else {})
+        what = "month.signed" if signed else "month.issued"
+        audit.record(connection, center.now_ns(), Actor(who, address), what, item.site, **detail)
+
+    return record
+
+
+def _plan_recorder(center: CenterState) -> RecordChange:
+    def record(
+        connection: Connection, who: str, address: str, what: str, task: KeptTask, detail: dict[str, Any]
+    ) -> None:
+        about = f"{task.site}/{task.machine}"
+        shown = {"text": task.title, **detail}
+        audit.record(connection, center.now_ns(), Actor(who, address), f"maintenance.{what}", about, **shown)
 
     return record
 

@@ -28,7 +28,7 @@ TAKEN: Final = frozenset(
             "losses",
             "machine",
         ),
-        *("metrics", "report", "targets", "_nicegui", "_nicegui_ws"),
+        *("maintenance", "metrics", "months", "report", "targets", "_nicegui", "_nicegui_ws"),
     }
 )
 """First segments of the center's own paths. A root path that begins like one of them could not be told from it."""

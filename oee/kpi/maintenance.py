@@ -14,7 +14,7 @@ KINDS: Final[tuple[MaintenanceKind, ...]] = ("preventive", "predictive", "overha
 Tolerance = Literal["due", "day", "fifth"]
 TOLERANCES: Final[tuple[Tolerance, ...]] = ("fifth", "day", "due")
 """Until when a task counts as done in time: its due date; a day more; or a fifth of its interval more, from one day to 28. (SMRP
-metric 5.4.14 names the three; a target of 90 % goes with it.)
+names the three; a target of 90 % goes with it.)
 """
 DueState = Literal["in_time", "late", "overdue", "open"]
 _LONGEST: Final = 28

@@ -429,6 +429,11 @@ def main() -> None:
     from center.console import mount
     from center.database.declarations import open_declarations
     from center.ingest.declaration_sender import DeclarationSender
+    from center.outgoing.monthly.api import add_months
+    from center.outgoing.monthly.desk import MonthDesk
+    from center.outgoing.monthly.page import add_month_pages
+    from center.outgoing.monthly.plan import PlanDesk, add_maintenance
+    from center.outgoing.monthly.plan_page import add_plan_pages
     from center.outgoing.reports.api import add_report, add_report_mails
     from center.outgoing.reports.page import add_report_page
 
@@ -452,6 +457,10 @@ def main() -> None:
     add_report(app, center)
     add_report_mails(app, center, said)
     add_report_page(app, center)
+    add_months(app, MonthDesk(center, said, lambda *_: None, lambda: "0" * 64))
+    add_maintenance(app, PlanDesk(center, said, lambda *_: None))
+    add_month_pages(app, app.state.months)
+    add_plan_pages(app, app.state.maintenance)
     if asked.alerts:
         add_some_alerts(app, center, said)
     mount(app, center, accounts)

@@ -37,6 +37,8 @@ WORDS = {
     "finding": ("0123456789abcdef",),
     "action": ("0123456789abcdef",),
     "file": ("0123456789abcdef",),
+    "task": ("0123456789abcdef",),
+    "month": ("2026-02", "2026-01", "2026-03"),
     "gateway": (*(f"{site}-gate" for site in SITES), "main"),
 }
 

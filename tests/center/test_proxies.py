@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = "/machine/van-long/press-1"
 DECLARE = "/declare/van-long/press-1"
-PAGES = ("/", "/?order=worst", MACHINE, f"{MACHINE}?span=7d", DECLARE, "/delivery", "/report/van-long", "/targets/van-long", "/advice", "/account", "/admin", "/admin/tokens",
+PAGES = ("/", "/?order=worst", MACHINE, f"{MACHINE}?span=7d", DECLARE, "/delivery", "/report/van-long", "/months/van-long", "/maintenance/van-long", "/targets/van-long", "/advice", "/account", "/admin", "/admin/tokens",
          "/admin/machines", "/admin/audit", "/nowhere")  # fmt: skip
 FILES = (".js", ".css", ".mjs", ".ico", ".woff2")
 HTML = {"Accept": "text/html"}

@@ -40,6 +40,17 @@ def report_page(site: str) -> str:
     return outside(f"/report/{quote(site, safe='')}")
 
 
+def months_page(site: str, **selection: str) -> str:
+    """The address of a site's monthly reports. selection: `month` and `revision`, or `draft` with a month."""
+    path = outside(f"/months/{quote(site, safe='')}")
+    return f"{path}?{urlencode(selection)}" if selection else path
+
+
+def maintenance_page(site: str) -> str:
+    """The address of a site's maintenance plan."""
+    return outside(f"/maintenance/{quote(site, safe='')}")
+
+
 def alerts_page(site: str = "", alert: str = "") -> str:
     """The address of the page of alerts. site: only of this one; alert: the one that is meant."""
     query = f"?{urlencode({'site': site})}" if site else ""
