@@ -1,10 +1,12 @@
 """The message catalogue: all `*.yaml` files of this folder, merged.
 
-An entry is `key: {vi: ..., en: ...}`, both languages with the same placeholders of `str.format`. Keys begin with
+An entry is `key: {vi: ..., en: ...}`, both languages with the same placeholders of `str.format`. `{n} [stop|stops]` is the first
+where the placeholder before it says 1, else the second. Keys begin with
 their subject and a dot (`state.running`, `console.worklist.title`). Each file belongs to one package or subject, and each
 key is in one file only.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -15,6 +17,8 @@ from words.languages import LANGUAGES
 from words.system import in_language
 
 NOTHING: Final = "—"
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)[^{}]*\}")
+_FORMS: Final = re.compile(r"\[([^\[\]|{}]*)\|([^\[\]|{}]*)\]")
 _OTHERS_WORDS: Final = frozenset({"detail", "error", "why"})
 """Placeholders for what the operating system or a library says."""
 
@@ -97,7 +101,19 @@ def say(key: str, /, lang: str, **values: Any) -> str:
     for name in _OTHERS_WORDS & values.keys():
         if isinstance(values[name], str | Exception):
             values[name] = in_language(values[name], lang, subject("system"))
-    return entries[key][lang].format(**values)
+    return _numbered(entries[key][lang], values).format(**values)
+
+
+def _numbered(text: str, values: Mapping[str, Any]) -> str:
+    """The text with one of each pair of forms."""
+    if "|" not in text:
+        return text
+
+    def form(found: re.Match[str]) -> str:
+        name = _PLACEHOLDER.findall(text, 0, found.start())
+        return found[1] if name and str(values.get(name[-1])) == "1" else found[2]
+
+    return _FORMS.sub(form, text)
 
 
 def complaint(item: ComplaintLike, lang: str) -> str:

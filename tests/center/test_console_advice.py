@@ -86,6 +86,25 @@ def test_the_worklist_says_where_it_frees_time_only(center):
     assert cards.untrusted([], {}, "vi") is None
 
 
+def test_what_is_wrong_with_the_data_of_several_machines_is_one_item_after_another(center):
+    """19 findings about reasons must not push what can be acted on below the first screen."""
+    doubt = row(center, "no_reason")
+    several = [
+        doubt | {"id": f"f{i}", "machine": f"m-{i % 3}", "machine_name": {"vi": f"Máy {i % 3}", "en": f"m-{i % 3}"}}
+        for i in range(7)
+    ]
+    plain = row(center, "slow_start")
+    shown = cards.worklist(
+        [*several, plain, plain | {"id": "other"}], {SITE: {"vi": "Vân Long", "en": "Van Long"}}, "en"
+    )
+    assert shown.count("<details") == 1
+    assert "7 findings about the data of 3 machines: m-0, m-1, m-2." in shown
+    assert shown.index("<details") < shown.index(plain["name"]["en"]), "trust stays first"
+    assert all(f"/advice/f{i}" in shown for i in range(7)), "each is still there"
+    alone = cards.worklist([doubt], {SITE: {"vi": "x", "en": "x"}}, "en")
+    assert "<details" not in alone
+
+
 def test_a_plot_stays_within_its_frame():
     drawn = plot(
         [PlotMark(0, -3), PlotMark(2, 9, strong=True, tip="<")], [PlotLevel(4, "<b>")], [(0, "a"), (2, "b")], [(5, "5")]

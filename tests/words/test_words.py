@@ -91,6 +91,27 @@ def test_why_a_kpi_is_null_has_a_sentence():
     assert all(f"why_null.{reason}" in catalogue() for reason in reasons)
 
 
+@pytest.mark.parametrize(
+    ("n", "says"), [(1, "1 alert"), ("1", "1 alert"), (0, "0 alerts"), (2, "2 alerts"), ("21", "21 alerts")]
+)
+def test_one_is_one_and_not_several(n, says):
+    assert words.say("alert.banner", "en", n=n) == says
+    assert words.say("alert.banner", "vi", n=n) == f"{n} cảnh báo"
+
+
+def test_forms_are_in_pairs_and_follow_a_number():
+    """`{n} [stop|stops]`: what is between brackets has exactly two forms, and a placeholder before it decides."""
+    texts = [
+        (key, text) for key, entry in catalogue().items() for text in entry.values() if re.search(r"\[[^\]]*\|", text)
+    ]
+    assert len(texts) > 50
+    for key, text in texts:
+        for found in re.finditer(r"\[([^\]]*)\]", text):
+            if "|" in found[1]:
+                assert found[1].count("|") == 1, key
+                assert re.search(r"\{\w+\}", text[: found.start()]), key
+
+
 def test_what_is_missing_is_named():
     with pytest.raises(KeyError, match=r"no\.such\.key"):
         words.say("no.such.key", "vi")

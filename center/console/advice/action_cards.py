@@ -63,6 +63,7 @@ def listed(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: st
             say(f"action_state.{state}", lang),
             [_item(row, sites, lang) for row in rows if row["state"] == state],
             state in _FOLDED,
+            sum(row["state"] == state for row in rows),
         )
         for state in _STATES
     )

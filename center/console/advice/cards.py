@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 HOME: Final = "/advice"
 _RARE_P: Final = 1e-4
 _STAGES: Final = ("open", "likely", "in_action", "watch", "closed", "dismissed", "gone")
+_NAMED: Final = 8
 _FOLDED: Final = ("in_action", "watch", "closed", "dismissed", "gone")
 
 
@@ -29,12 +30,47 @@ def worklist(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: 
     groups = (
         (
             say(f"advice_list.stage.{stage}", lang),
-            [_item(row, sites, lang) for row in rows if row["stage"] == stage],
+            _items([row for row in rows if row["stage"] == stage], sites, lang),
             stage in _FOLDED,
+            sum(row["stage"] == stage for row in rows),
         )
         for stage in _STAGES
     )
     return staged(groups, say("advice_list.nothing", lang), lang)
+
+
+def _items(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: str) -> list[Markup]:
+    """An item for each finding, but one for all that say the same of a site's data: they are mended together, and the rest would
+    be below the first screen.
+    """
+    alike: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        about = (row["site"], row["rule"]) if row["about_data"] else (row["site"], row["rule"], row["id"])
+        alike.setdefault(about, []).append(row)
+    return [
+        _item(found[0], sites, lang) if len(found) == 1 else _together(found, sites, lang) for found in alike.values()
+    ]
+
+
+def _together(rows: Sequence[Row], sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:
+    first = rows[0]
+    names = list(dict.fromkeys(named(row["machine_name"], lang, row["machine"]) for row in rows))
+    text = say(
+        "advice_list.together",
+        lang,
+        n=number(len(rows), lang),
+        count=number(len(names), lang),
+        machines=", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else ""),
+    )
+    site = named(sites.get(first["site"], {}), lang, first["site"])
+    head = el("div", el("b", first["name"][lang]), el("span", site, cls="soft"), *_plates(first, lang), cls="head")
+    listed = el("div", *(_item(row, sites, lang) for row in rows), cls="found")
+    return el(
+        "details",
+        el("summary", head, el("p", text, " ", el("span", say("advice_list.open", lang), cls="go-on"))),
+        listed,
+        cls=f"together {first['stage']}",
+    )
 
 
 def _item(row: Row, sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup:
