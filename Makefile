@@ -23,6 +23,7 @@ test: $(VENV)/.test
 	scripts/milo
 	scripts/brokers
 	scripts/axe
+	scripts/grafana_schema
 	scripts/test
 
 test-faults: $(VENV)/.test

@@ -22,15 +22,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Center:
-    """`nhip center` with its broker, an administrator and a gateway that sends. more: lines for its file."""
+    """`nhip center` with its broker, an administrator and a gateway that sends. more: lines for its file; store: another
+    than the embedded one."""
 
-    def __init__(self, folder, more=""):
+    def __init__(self, folder, more="", store=""):
         folder.mkdir(exist_ok=True)
         self.stack, self.port, self.file = ExitStack(), free_port(), folder / "center.yaml"
         self.broker = self.stack.enter_context(mosquitto(folder))
         self.file.write_text(
             f"name: Trung tâm\nbroker: mqtt://127.0.0.1:{self.broker}\nlisten: 127.0.0.1:{self.port}\n"
-            f"store: {{kind: duckdb, file: {folder}/nhip.duckdb}}\n{more}"
+            f"store: {store or f'{{kind: duckdb, file: {folder}/nhip.duckdb}}'}\n{more}"
         )
         self.url = f"http://127.0.0.1:{self.port}"
         self.password = run(
