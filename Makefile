@@ -28,6 +28,7 @@ test: $(VENV)/.test
 
 test-faults: $(VENV)/.test
 	$(BIN)/pytest tests/faults --timeout 300 -n 2 --dist load
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest tests/oee/advice/test_gain.py
 
 test-peers: $(VENV)/.test
 	for script in scripts/peer-*; do $$script; done

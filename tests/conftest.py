@@ -13,6 +13,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # how long an example takes, or its data, says nothing on a busy machine
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("busy"), max_examples=5, derandomize=True)  # see examples.py
+settings.register_profile("deep", settings.get_profile("busy"))  # see examples.py
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
 TESTS = Path(__file__).parent

@@ -3,8 +3,11 @@
 import os
 
 QUICK = os.environ.get("HYPOTHESIS_PROFILE") == "quick"
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 
 
-def examples(usual):
-    """`usual`, or a tenth of them and at most 5 for `make quick`."""
-    return max(1, min(usual // 10, 5)) if QUICK else usual
+def examples(usual, deep=0):
+    """`usual`, or a tenth of them and at most 5 for `make quick`; deep: for the long rounds, where one example costs much."""
+    if QUICK:
+        return max(1, min(usual // 10, 5))
+    return deep or usual if DEEP else usual

@@ -1,7 +1,12 @@
 """A center with weeks of history of machines whose causes are known (`histories`), on either store."""
 
 import json
+import shutil
+import tempfile
 from dataclasses import replace
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from histories import CALENDAR, DAY_NS, IDEAL_S, START_NS, ZONE, history
@@ -46,6 +51,7 @@ def site_body(names, /, **more):
     } | more
 
 
+@lru_cache(4)
 def rows_of(machine, plan, seed) -> tuple[Facts, list[Stop]]:
     """All facts and stops of a history, under this machine's name, with a row number within each minute."""
     window = history(plan, seed)
@@ -65,13 +71,15 @@ def rows_of(machine, plan, seed) -> tuple[Facts, list[Stop]]:
 
 def fill(center, plans, site=SITE, **body):
     """plans: {machine: (plan, seed)}."""
+    batches = []
     for machine, (plan, seed) in plans.items():
         facts, stops = rows_of(machine, plan, seed)
         for week in range(plan.weeks):
             low, high = START_NS + week * 7 * DAY_NS, START_NS + (week + 1) * 7 * DAY_NS
             part = select(facts, (facts.minute_ns >= low) & (facts.minute_ns < high))
             inside = [stop for stop in stops if low <= stop.start_ns < high]
-            center.commit([RowBatch(Origin(site, "main", STREAM), week + 1, part, NO_LOSSES, inside)], Changes())
+            batches.append(RowBatch(Origin(site, "main", STREAM), week + 1, part, NO_LOSSES, inside))
+    center.commit(batches, Changes())
     content = json.dumps(site_body(plans, **body))
     changes = Changes(
         sites=[SiteRow(site, "main", "c0ffee", START_NS, content)],
@@ -90,3 +98,24 @@ def opened(kind, folder, now_ns):
 
     ledger = SqlLedger(open_database(f"sqlite:///{folder}/books.sqlite"))
     return center_state(influxdb.open_store(influx_settings(folder)), ledger, now_ns=lambda: now_ns)
+
+
+_MADE = tempfile.TemporaryDirectory()
+"""A file of DuckDB for each history that this process has asked for."""
+
+
+def filled(kind, folder, now_ns, plans, site=SITE, **body):
+    """The same with histories. Those of DuckDB are written once in a process and copied from then on."""
+    if kind != "duckdb":
+        center = opened(kind, folder, now_ns)
+        fill(center, plans, site, **body)
+        return center
+    made = Path(_MADE.name) / sha256(repr((plans, site, body)).encode()).hexdigest()
+    if not made.exists():
+        center = opened("duckdb", made.with_suffix(".part"), now_ns)
+        fill(center, plans, site, **body)
+        center.store.close()
+        made.with_suffix(".part").rename(made)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(made / "facts.duckdb", folder)
+    return opened("duckdb", folder, now_ns)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from action_plant import LATE, PLANS, at
-from advice_plant import SITE, fill, opened
+from advice_plant import SITE, filled
 from click.testing import CliRunner
 from histories import START_NS
 from test_findings_api import VIEWERS, center_file
@@ -65,8 +65,10 @@ class Plant:
 
     def __init__(self, folder, now_ns=None, **lines):
         self.now_ns = now_ns or at(2026, 2, 15)
-        self.center = replace(opened("duckdb", folder, self.now_ns), now_ns=lambda: self.now_ns)
-        fill(self.center, PLANS | {"m-3": (replace(LATE, weeks=2), 4)}, **lines)
+        self.center = replace(
+            filled("duckdb", folder, self.now_ns, PLANS | {"m-3": (replace(LATE, weeks=2), 4)}, **lines),
+            now_ns=lambda: self.now_ns,
+        )
         url = f"sqlite:///{folder}/center.sqlite"
         self.engine = open_findings(url)
         ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)

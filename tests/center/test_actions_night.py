@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from action_plant import END_NS, PLAN, PLANS, TERMS, at
-from advice_plant import SITE, fill, opened, site_body
+from advice_plant import SITE, filled, opened, site_body
 from histories import DAY_NS, START_NS, history
 from postgres_plant import KINDS, database_url
 from servers import eventually
@@ -40,16 +40,14 @@ def silent(*_):
 
 @pytest.fixture(scope="module", params=["duckdb", "influxdb"])
 def center(request, tmp_path_factory):
-    made = opened(request.param, tmp_path_factory.mktemp(request.param), JUDGE_NS)
-    fill(made, PLANS)
+    made = filled(request.param, tmp_path_factory.mktemp(request.param), JUDGE_NS, PLANS)
     yield made
     made.store.close()
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory):
-    made = opened("duckdb", tmp_path_factory.mktemp("embedded"), JUDGE_NS)
-    fill(made, PLANS)
+    made = filled("duckdb", tmp_path_factory.mktemp("embedded"), JUDGE_NS, PLANS)
     yield made
     made.store.close()
 
@@ -152,8 +150,7 @@ def test_an_interrupted_run_goes_on_and_one_that_fails_keeps_no_other_from_being
 
 
 def test_windows_that_mean_something_else_are_not_compared(tmp_path, engine):
-    center = opened("duckdb", tmp_path / "changed", JUDGE_NS)
-    fill(center, PLANS)
+    center = filled("duckdb", tmp_path / "changed", JUDGE_NS, PLANS)
     body = site_body(PLANS)
     slower = {"A": body["products"]["A"] | {"ideal_s": 11.0}, "B": body["products"]["B"]}
     begun_ns = at(2026, 2, 25)
@@ -186,8 +183,7 @@ def test_what_can_be_shown_is_told_from_the_last_weeks(embedded, engine, monkeyp
 
 
 def test_a_finding_is_in_action_until_its_action_is_judged(tmp_path):
-    center = opened("duckdb", tmp_path, at(2026, 2, 15))
-    fill(center, PLANS)
+    center = filled("duckdb", tmp_path, at(2026, 2, 15), PLANS)
     engine = database("sqlite", tmp_path)
     for week in (4, 6):
         run_night(center, engine, START_NS + week * 7 * DAY_NS, always)
@@ -208,7 +204,6 @@ def test_a_finding_is_in_action_until_its_action_is_judged(tmp_path):
     again = kept(engine, against)
     center.store.close()
     later = opened("duckdb", tmp_path, JUDGE_NS)
-    fill(later, PLANS)
     run_actions(later, engine, always)
     assert actions.kept_action(engine, item.id).record.verdict.result == "verified", "given up, and judged all the same"
     assert actions.kept_action(engine, again.id).record.verdict.result == "verified"
@@ -279,8 +274,7 @@ def test_a_check_after_three_months_is_told_as_held(tmp_path):
     """By a window as long as the one after, against the same before."""
     weeks = 28
     plans = {name: (replace(plan, weeks=weeks), seed) for name, (plan, seed) in PLANS.items()}
-    center = opened("duckdb", tmp_path, at(2026, 6, 30))
-    fill(center, plans)
+    center = filled("duckdb", tmp_path, at(2026, 6, 30), plans)
     engine = database("sqlite", tmp_path)
     item = kept(engine)
     run_actions(center, engine, always)

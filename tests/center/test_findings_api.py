@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from advice_plant import SITE, fill, opened, site_body
+from advice_plant import SITE, filled, site_body
 from click.testing import CliRunner
 from histories import NULL, START_NS
 from tenants import found_at
@@ -47,8 +47,7 @@ class Plant:
     """A center in its seventh week, whose machine m-1 starts late."""
 
     def __init__(self, folder):
-        self.center = opened("duckdb", folder, END_NS + 8 * 3600 * 10**9)
-        fill(self.center, {"m-1": (LATE, 1)})
+        self.center = filled("duckdb", folder, END_NS + 8 * 3600 * 10**9, {"m-1": (LATE, 1)})
         url = f"sqlite:///{folder}/center.sqlite"
         self.engine = open_findings(url)
         ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)

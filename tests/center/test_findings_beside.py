@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from advice_plant import SITE, fill, opened, site_body
+from advice_plant import SITE, fill, filled, opened, site_body
 from histories import CALENDAR, DAY_NS, NULL, START_NS, history, recorded
 
 from center.contract.ledger import Changes
@@ -35,8 +35,7 @@ BODY = {
 
 @pytest.fixture(scope="module", params=["duckdb", "influxdb"])
 def center(request, tmp_path_factory):
-    made = opened(request.param, tmp_path_factory.mktemp(request.param), END_NS + 8 * 3600 * 10**9)
-    fill(made, PLANS, **BODY)
+    made = filled(request.param, tmp_path_factory.mktemp(request.param), END_NS + 8 * 3600 * 10**9, PLANS, **BODY)
     t_ns = START_NS + np.arange(WEEKS * 7 * 24, dtype=np.int64) * 3600 * 10**9
     kw = np.where(np.arange(len(t_ns)) % 24 < 12, 8.0, 2.0)
     rows = Values(

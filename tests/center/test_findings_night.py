@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 import pytest
-from advice_plant import SITE, fill, opened, site_body
+from advice_plant import SITE, filled, site_body
 from histories import CALENDAR, DAY_NS, NULL, START_NS, history
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,8 +51,7 @@ def always(*_):
 
 @pytest.fixture(scope="module", params=STORES)
 def center(request, tmp_path_factory):
-    made = opened(request.param, tmp_path_factory.mktemp(request.param), END_NS + 8 * 3600 * 10**9)
-    fill(made, PLANS)
+    made = filled(request.param, tmp_path_factory.mktemp(request.param), END_NS + 8 * 3600 * 10**9, PLANS)
     yield made
     made.store.close()
 
@@ -60,8 +59,7 @@ def center(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def two_machines(tmp_path_factory):
     """The same on the embedded store alone."""
-    made = opened("duckdb", tmp_path_factory.mktemp("two"), END_NS + 8 * 3600 * 10**9)
-    fill(made, PLANS)
+    made = filled("duckdb", tmp_path_factory.mktemp("two"), END_NS + 8 * 3600 * 10**9, PLANS)
     yield made
     made.store.close()
 
@@ -146,8 +144,9 @@ def test_a_machine_with_missing_envelopes_gets_no_advice(two_machines, engine):
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory):
-    made = opened("duckdb", tmp_path_factory.mktemp("embedded"), END_NS + 8 * 3600 * 10**9)
-    fill(made, {"m-1": (replace(LATE, weeks=4), 1)})
+    made = filled(
+        "duckdb", tmp_path_factory.mktemp("embedded"), END_NS + 8 * 3600 * 10**9, {"m-1": (replace(LATE, weeks=4), 1)}
+    )
     yield made
     made.store.close()
 
@@ -271,8 +270,7 @@ def test_a_center_that_begins_with_history_confirms_by_what_it_has(two_machines,
 
 
 def test_a_history_that_a_new_gateway_brings_along_is_older_than_its_description(engine, tmp_path):
-    center = opened("duckdb", tmp_path, END_NS + DAY_NS)
-    fill(center, {"m-1": PLANS["m-1"]}, valid_from_ns=END_NS + DAY_NS // 2)
+    center = filled("duckdb", tmp_path, END_NS + DAY_NS, {"m-1": PLANS["m-1"]}, valid_from_ns=END_NS + DAY_NS // 2)
     assert stages(run_nights(center, engine, END_NS, always)) == {("m-1", SLOW): "open"}
     center.store.close()
 
@@ -317,8 +315,7 @@ def test_a_night_begins_at_half_past_one():
 
 
 def test_a_changed_calendar_limit_or_ideal_time_begins_a_new_window(tmp_path):
-    center = opened("duckdb", tmp_path, END_NS)
-    fill(center, {"m-1": (replace(PLAIN, weeks=1), 1)})
+    center = filled("duckdb", tmp_path, END_NS, {"m-1": (replace(PLAIN, weeks=1), 1)})
     machines, at = ["m-1"], START_NS + 3 * DAY_NS
     body = site_body(machines)
     shifts = body["calendars"][""]["shifts"]

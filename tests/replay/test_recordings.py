@@ -80,72 +80,73 @@ WINCC = (
     "DB1.ALARM: alarm, DB1.STROKES: strokes, DB1.REJECTS: rejects}}"
 )
 AS_WRITTEN = {
-    "no header": (text(rows(), head=None), "{columns: [time, running, alarm, strokes, rejects]}"),
-    "no header, more columns": (
+    "no header": lambda: (text(rows(), head=None), "{columns: [time, running, alarm, strokes, rejects]}"),
+    "no header, more columns": lambda: (
         text([[str(n), *row, "x"] for n, row in enumerate(rows())], ";", head=None),
         '{columns: ["-", time, running, alarm, strokes, rejects, "-"]}',
     ),
-    "names": (text(rows(), ";", VIET), f"{{names: {VIET_NAMES}}}"),
-    "names in one line": (text(rows(), ",", [VIET[0], '"Trạng\nthái"', *VIET[2:]]), f"{{names: {VIET_NAMES}}}"),
-    "units and capitals": (text(rows(), ",", ("Time", "RUNNING", "press.alarm (code)", "strokes [pcs]", "Rejects")), ""),
-    "words": (
+    "names": lambda: (text(rows(), ";", VIET), f"{{names: {VIET_NAMES}}}"),
+    "names in one line": lambda: (text(rows(), ",", [VIET[0], '"Trạng\nthái"', *VIET[2:]]), f"{{names: {VIET_NAMES}}}"),
+    "units and capitals": lambda: (text(rows(), ",", ("Time", "RUNNING", "press.alarm (code)", "strokes [pcs]", "Rejects")), ""),
+    "words": lambda: (
         text([[at, WORD[int(on)], *rest] for at, on, *rest in rows()]),
         "{words: {on: 1, OFF: 0}}",
     ),
-    "day first": (text(rows(dmy), ";"), "{dates: dd/mm/yyyy}"),
-    "day first, short": (text(rows(lambda when: f"{when.day}.{when.month}.{when:%y} {when.hour}:{when:%M:%S}")), "{dates: dd.mm.yy}"),
-    "month first": (text(rows(lambda when: when.strftime("%m-%d-%Y %H:%M:%S"))), "{dates: mm-dd-yyyy}"),
-    "year first": (text(rows(lambda when: when.strftime("%Y/%m/%d %H:%M:%S"))), ""),
-    "twelve hours": (text(rows(half_day)), ""),
-    "day first, twelve hours": (text(rows(lambda when: when.strftime("%d/%m/%Y %I:%M:%S %p"))), "{dates: dd/mm/yyyy}"),
-    "excel": (text(rows(excel), ";"), "{dates: excel}"),
-    "date and time": (
+    "day first": lambda: (text(rows(dmy), ";"), "{dates: dd/mm/yyyy}"),
+    "day first, short": lambda: (text(rows(lambda when: f"{when.day}.{when.month}.{when:%y} {when.hour}:{when:%M:%S}")), "{dates: dd.mm.yy}"),
+    "month first": lambda: (text(rows(lambda when: when.strftime("%m-%d-%Y %H:%M:%S"))), "{dates: mm-dd-yyyy}"),
+    "year first": lambda: (text(rows(lambda when: when.strftime("%Y/%m/%d %H:%M:%S"))), ""),
+    "twelve hours": lambda: (text(rows(half_day)), ""),
+    "day first, twelve hours": lambda: (text(rows(lambda when: when.strftime("%d/%m/%Y %I:%M:%S %p"))), "{dates: dd/mm/yyyy}"),
+    "excel": lambda: (text(rows(excel), ";"), "{dates: excel}"),
+    "date and time": lambda: (
         text([[f"{when:%d/%m/%Y}", *row] for when, row in zip(TIMES, rows(lambda when: f"{when:%H:%M:%S}"), strict=True)],
              head=("Date", "Time", *plants.TAGS)),
         "{dates: dd/mm/yyyy}",
     ),
-    "date and time of excel": (
+    "date and time of excel": lambda: (
         text([[str((when.date() - date(1899, 12, 30)).days), f"{(when.hour * 3600 + when.minute * 60 + when.second) / 86400:.9f}", *row[1:]]
               for when, row in zip(TIMES, rows(), strict=True)], ";", ("Ngày", "Giờ", *plants.TAGS)),
         "{dates: excel, names: {Ngày: date, Giờ: time}}",
     ),
-    "offset": (
+    "offset": lambda: (
         text([[f"{when.astimezone(timezone(timedelta(hours=9, minutes=30))):%Y-%m-%d %H:%M:%S}", "UTC+9:30", *row[1:]]
               for when, row in zip(TIMES, rows(), strict=True)], head=("time", "tz", *plants.TAGS)),
         "{names: {tz: offset}}",
     ),
-    "zone": (text(rows(lambda when: f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}")), "{timezone: UTC}"),
-    "zone, day first": (
+    "zone": lambda: (text(rows(lambda when: f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}")), "{timezone: UTC}"),
+    "zone, day first": lambda: (
         text(rows(lambda when: f"{when.astimezone(UTC):%d/%m/%Y %H:%M:%S}")), "{timezone: UTC, dates: dd/mm/yyyy}",
     ),
-    "newest first": (text(rows()[::-1]), "{order: newest_first}"),
-    "newest first, day first": (text(rows(dmy)[::-1], ";"), "{order: newest_first, dates: dd/mm/yyyy}"),
-    "no order": (text(rows()[3000:] + rows()[:3000]), "{order: any}"),
-    "thousands": (text(rows(cell=lambda n: f"{n:,}".replace(",", ".")), ";"), "{decimal: comma}"),
-    "thousands with a point": (text(rows(cell=lambda n: f"{n:,}.0"), ";"), "{decimal: point}"),
-    "thousands with spaces": (text(rows(cell=lambda n: f"{n:,}".replace(",", "\u00a0")), ";"), "{decimal: comma}"),
-    "decimal comma": (text(rows(cell=lambda n: f"{n},0"), ";"), ""),
-    "decimal comma, tabs": (text(rows(cell=lambda n: f"{n},00"), "\t"), ""),
-    "quoted": (text([[f'"{cell}"' for cell in row] for row in rows()]), ""),
-    "quoted decimal comma": (text([[f'"{cell},0"' if n else cell for n, cell in enumerate(row)] for row in rows()]), "{decimal: comma}"),
-    "sep": ("sep=;\n" + text(rows(), ";"), ""),
-    "preamble": (PREAMBLE + text(rows(), ";"), "{skip_lines: 3}"),
-    "blank lines": ("\n" + text([*rows(), [""] * 5, [" ", "", "", "", ""]]).replace("\n", "\n\n"), ""),
-    "long": (text(changes(), ";", ("time", "tag", "value")), ""),
-    "long, named": (
+    "newest first": lambda: (text(rows()[::-1]), "{order: newest_first}"),
+    "newest first, day first": lambda: (text(rows(dmy)[::-1], ";"), "{order: newest_first, dates: dd/mm/yyyy}"),
+    "no order": lambda: (text(rows()[3000:] + rows()[:3000]), "{order: any}"),
+    "thousands": lambda: (text(rows(cell=lambda n: f"{n:,}".replace(",", ".")), ";"), "{decimal: comma}"),
+    "thousands with a point": lambda: (text(rows(cell=lambda n: f"{n:,}.0"), ";"), "{decimal: point}"),
+    "thousands with spaces": lambda: (text(rows(cell=lambda n: f"{n:,}".replace(",", "\u00a0")), ";"), "{decimal: comma}"),
+    "decimal comma": lambda: (text(rows(cell=lambda n: f"{n},0"), ";"), ""),
+    "decimal comma, tabs": lambda: (text(rows(cell=lambda n: f"{n},00"), "\t"), ""),
+    "quoted": lambda: (text([[f'"{cell}"' for cell in row] for row in rows()]), ""),
+    "quoted decimal comma": lambda: (text([[f'"{cell},0"' if n else cell for n, cell in enumerate(row)] for row in rows()]), "{decimal: comma}"),
+    "sep": lambda: ("sep=;\n" + text(rows(), ";"), ""),
+    "preamble": lambda: (PREAMBLE + text(rows(), ";"), "{skip_lines: 3}"),
+    "blank lines": lambda: ("\n" + text([*rows(), [""] * 5, [" ", "", "", "", ""]]).replace("\n", "\n\n"), ""),
+    "long": lambda: (text(changes(), ";", ("time", "tag", "value")), ""),
+    "long, named": lambda: (
         text([[tag, value, at, "1"] for at, tag, value in changes(lambda tag: f"DB1.{tag.upper()}")], ";",
              ('"VarName"', "VarValue", "TimeString", "Validity")),
         WINCC,
     ),
-    "long, no header, newest first": (
+    "long, no header, newest first": lambda: (
         text([[at, tag, value] for at, tag, value in reversed(changes())], head=None),
         "{columns: [time, tag, value], order: newest_first}",
     ),
-    "long, tag by tag": (
+    "long, tag by tag": lambda: (
         text(sorted(changes(), key=lambda row: row[1]), head=("Time", "Tag", "Value")),
         "{order: any}",
     ),
 }  # fmt: skip
+"""Made where they are read: each process that runs tests loads this file."""
 
 
 @pytest.mark.parametrize("reader", ["columns", "rows"])
@@ -153,7 +154,7 @@ AS_WRITTEN = {
 def test_every_way_to_write_it_comes_to_the_same_facts(truth, tmp_path, monkeypatch, case, reader):
     if reader == "rows":
         monkeypatch.setattr(table_file, "pa", None)
-    content, recording = AS_WRITTEN[case]
+    content, recording = AS_WRITTEN[case]()
     (tmp_path / "press.csv").write_text(content, encoding="utf-8")
     found, outcome = plants.facts(tmp_path, recording)
     assert said(outcome) == set()
@@ -165,7 +166,7 @@ def test_every_way_to_write_it_comes_to_the_same_facts(truth, tmp_path, monkeypa
 @pytest.mark.parametrize("end", ["\n", ""], ids=["ended", "cut"])
 @pytest.mark.parametrize("case", ["newest first", "no header", "long", "long, no header, newest first", "no order"])
 def test_however_the_file_falls_into_blocks(tmp_path, monkeypatch, case, block, end, encoding):
-    content, recording = AS_WRITTEN[case]
+    content, recording = AS_WRITTEN[case]()
     few = content.splitlines()[: 400 if block < 1_000 else SECONDS]
     (tmp_path / "press.csv").write_text("\n".join(few) + end, encoding=encoding)
     monkeypatch.setattr(lines_file, "_BLOCK_BYTES", 10**9)
