@@ -22,6 +22,8 @@ LOADED = {
     "/comparison": "table.compared",
     "/report/van-long": ".report-tiles",
     "/targets/van-long": ".fold",
+    "/months/van-long": ".month .empty",
+    "/maintenance/van-long": "form.add",
     "/delivery": ".coverage",
     "/declare/van-long/press-2": ".fold",
     "/declare/van-long/press-2/many": ".rows.many li",

@@ -9,6 +9,8 @@ from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, Shee
 
 _INK: Final = {"": "#18211e", "strong": "#18211e", "faint": "#6b7671", "good": "#1f7a53", "bad": "#b53030"}
 _RULE: Final = "border-bottom:1px solid #e2e5de"
+_WIDE: Final = 6
+"""So many columns may be wider than a phone."""
 _FONT: Final = "font-family:Roboto,'Segoe UI',Arial,sans-serif"
 
 
@@ -27,8 +29,15 @@ def _tile(item: SheetTile) -> Markup:
 
 def _section(item: SheetSection) -> Markup:
     notes = (el("p", note.text, cls=f"note {note.tone}".strip()) for note in item.notes)
-    table = el("div", _table(item.table), cls="scroll") if item.table else None
+    table = _scrolled(item.title, item.table) if item.table else None
     return el("section", el("h2", item.title), *notes, table, cls=f"panel r-{item.key}")
+
+
+def _scrolled(title: str, table: SheetTable) -> Markup:
+    """The table; a wide one scrolls on a phone, by the keyboard too."""
+    if len(table.heads) < _WIDE:
+        return el("div", _table(table), cls="scroll")
+    return el("div", _table(table), cls="scroll", tabindex="0", role="region", aria_label=title)
 
 
 def _table(table: SheetTable) -> Markup:
