@@ -218,6 +218,8 @@ def main() -> None:
     runs += [("night", int(n)) for n in asked.stored.split(",")]
     print(f"NumPy {np.__version__}, pandas {pd.__version__}; {WEEKS} weeks a machine, {len(rules())} rules")
     print(f"{'variant':<8} {'machines':>8} {'CPU s':>8} {'ms a machine':>13} {'peak MB':>8} {'more MB':>8}")
+    if asked.only in (None, "pandas"):
+        print("\n".join(differences()) or "pandas and the rules give the same figures")
     for name, n in runs:
         if asked.only in (None, name):
             command = [sys.executable, __file__, "--only", name, "--here", str(n)]

@@ -11,7 +11,7 @@ from oee.model.facts import MINUTE_NS, Int64
 from oee.model.states import State
 
 KEY: Final = "cyclic_stop"
-VERSION: Final = 2
+VERSION: Final = 3
 LEAST_STOPS: Final = 60
 MOST_STOPS: Final = 2000
 LAGS: Final = 12
@@ -20,7 +20,7 @@ SHOULDER: Final = (0.09, 0.24)
 CANDIDATES: Final = 60
 SHORTEST, LONGEST = 1.5, 30.0
 """Intervals that are tried, in mean gaps between stops."""
-LEAST_Z: Final = 9.0
+LEAST_Z: Final = 7.0
 LEAST_EXCESS: Final = 0.1
 SAME_Z: Final = 0.6
 """A whole part of the best interval with this share of its z is the interval itself."""
@@ -32,8 +32,8 @@ def find(window: MachineWindow) -> list[Finding]:
 
     An interval as long as a stretch between breaks is none: what clusters at a shift's beginning comes back with the shift.
     Lags to the next `LAGS` stops are counted near a candidate interval and on both sides of it; z is how far the peak
-    exceeds what the sides let expect. Thresholds only: z over all candidates and both clocks stays below 6 where stops
-    come at random, and below 9 where they cluster at a shift's beginning.
+    exceeds what the sides let expect. Thresholds only: z over all candidates and both clocks reaches 6 at most where stops
+    come at random, cluster at a shift's beginning, or shifts begin late.
     """
     stops = window.stops
     row = window.minute_of(stops.start_ns)

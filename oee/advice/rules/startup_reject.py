@@ -12,12 +12,12 @@ from oee.model.facts import MINUTE_NS, Int64
 from oee.model.states import State
 
 KEY: Final = "startup_reject"
-VERSION: Final = 1
+VERSION: Final = 2
 SLOTS: Final = ("after_setup", "shift_start", "after_stop")
 """A minute belongs to the first that fits, else to the rest."""
 START_MS: Final = 30 * 60_000
 LONG_STOP_MIN: Final = 30
-LEAST_RATIO: Final = 2.0
+LEAST_RATIO: Final = 1.5
 LEAST_LOW: Final = 1.3
 LEAST_EXCESS_A_WEEK: Final = 5.0
 LEAST_INSTANCES: Final = 15

@@ -35,7 +35,7 @@ SMALL = {
     "ideal_wrong": replace(NULL, ideal_factor=1.08),
     "no_reason": replace(NULL, withheld=0.2, failures_per_h=1 / 6),
     "unscheduled": replace(NULL, outside_h=1),
-    "startup_reject": replace(NULL, startup_rejects=1.7),
+    "startup_reject": replace(NULL, startup_rejects=1.3),
     "reject_spread": replace(NULL, rejects_b=1.35),
     "bottleneck": replace(NULL, slow_station=0.02),
     "cyclic_stop": NULL,
@@ -107,7 +107,7 @@ LOOSE = {
     ],
     "unscheduled": [("LEAST_OUTSIDE_H: Final = 2.0", "LEAST_OUTSIDE_H: Final = 0.5")],
     "startup_reject": [
-        ("LEAST_RATIO: Final = 2.0", "LEAST_RATIO: Final = 1"),
+        ("LEAST_RATIO: Final = 1.5", "LEAST_RATIO: Final = 1"),
         ("LEAST_LOW: Final = 1.3", "LEAST_LOW: Final = 1"),
         ("LEAST_EXCESS_A_WEEK: Final = 5.0", "LEAST_EXCESS_A_WEEK: Final = 0"),
     ],
@@ -121,7 +121,7 @@ LOOSE = {
         ("LEAST_WEEKS: Final = 3", "LEAST_WEEKS: Final = 0"),
     ],
     "cyclic_stop": [
-        ("LEAST_Z: Final = 9.0", "LEAST_Z: Final = 1.0"),
+        ("LEAST_Z: Final = 7.0", "LEAST_Z: Final = 1.0"),
         ("LEAST_EXCESS: Final = 0.1", "LEAST_EXCESS: Final = 0.0"),
     ],
     "idle_energy": [
