@@ -1,5 +1,6 @@
 """The maintenance plan of a site for a viewer, and HTTP for it: tasks, what is due, and what was done."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -30,8 +31,8 @@ from center.runtime.state import CenterState
 from oee.kpi.maintenance import MOST_DAYS, DueState, MaintenanceKind, PlannedTask, Tolerance, due_between
 from oee.model.calendars import local_date
 
-RecordChange = Any
-"""`(connection, who, address, what, task, details)`: enters a change into the audit trail in its own transaction."""
+RecordChange = Callable[[Connection, str, str, str, KeptTask, dict[str, Any]], None]
+"""Enters a change into the audit trail in its own transaction: who, from which address, what, the task, and details."""
 BACK: Final = timedelta(days=62)
 AHEAD: Final = timedelta(days=31)
 """So far back and ahead due dates are listed."""
