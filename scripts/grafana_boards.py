@@ -34,7 +34,7 @@ _UNITS = {"count": "locale", "ms": "ms", "us": "µs", "s": "s", "ratio": "percen
 _KPI_UNITS = {"1": "ratio", "s": "s", "1/h": "count"}
 _KINDS = {kpi.key: _KPI_UNITS[kpi.unit] for kpi in KPIS} | {
     **dict.fromkeys(("site", "machine", "reason", "gateway", "version", "stream", "topic", "why", "date", "product", "shift"), "text"),
-    **dict.fromkeys(("since", "start", "end", "heard", "waiting_since", "closed", "seen", "at"), "time"),
+    **dict.fromkeys(("since", "start", "end", "heard", "waiting_since", "closed", "seen", "at", "Time"), "time"),
     **dict.fromkeys((*influxql.STATES, "scheduled_ms", "known_ms", "missing_ms", "ms", "stops_ms", "failures_ms"), "ms"),
     "state": "state",
     "online": "flag",
@@ -131,7 +131,7 @@ def _panel(board: dict[str, Any], panel: dict[str, Any], lang: str) -> dict[str,
         "options": _options(panel, lang),
     }
     if board["source"] == "influxdb" and panel["draw"] == "table":
-        hidden = {"Time": "last" not in columns}
+        hidden = {"Time": False, "last": True} if "last" in panel else {"Time": True}
         steps = [{"id": "merge", "options": {}}] if several else []
         out["transformations"] = [*steps, {"id": "organize", "options": {"excludeByName": hidden}}]
     return out
@@ -278,7 +278,7 @@ def _influxdb(panel: dict[str, Any], _lang: str) -> _Made:
         queries, columns = [influxql.recorded(where)], ["recorded"]
         more = {"resultFormat": "time_series", "alias": "$tag_site/$tag_machine"}
     elif "last" in panel:
-        queries, columns = [influxql.last_rows(where)], ["site", "machine"]
+        queries, columns = [influxql.last_rows(where)], ["site", "machine", "Time"]
     else:
         queries, columns = [influxql.marks(where)], ["site", "gateway", "stream", "mark"]
     targets = [{"query": query, "rawQuery": True} | more for query in queries]

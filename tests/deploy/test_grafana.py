@@ -361,6 +361,7 @@ def test_delivery_in_influxdb(plant):
     found = {(row["machine"], row["time"]): row["recorded"] for row in _asked(plant, recorded, FLEET)}
     assert found["press-1", T // MS] == 1
     assert found["press-2", T // MS] == pytest.approx(50 / 60)
+    assert last["transformations"][-1]["options"]["excludeByName"] == {"Time": False, "last": True}
     ends = {row["machine"]: row["time"] for row in _asked(plant, last, FLEET)}
     assert ends["press-2"] == (T + 49 * MINUTE_NS) // MS
     assert ends["dead"] == (T + 239 * MINUTE_NS) // MS
