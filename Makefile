@@ -4,7 +4,7 @@
 # make check  lint and types only
 # make test-faults  the long rounds: kills, bad lines, refusing disks (a quarter of an hour)
 # make package  what is handed out: wheel, Debian packages, SHA256SUMS, in dist/
-# make test-package  the package in a fresh Debian: the guide, power cuts, removal (ten minutes; root and mmdebstrap)
+# make test-package  packages in fresh Debians: the guide, power cuts, removal, agent to center, arm64 (half an hour; DEBIAN=13)
 # make test-peers   foreign servers that take minutes to build (scripts/peer-*)
 
 PYTHON ?= python3
@@ -44,7 +44,7 @@ package: $(VENV)/.test
 	scripts/package
 
 test-package: $(VENV)/.test
-	$(BIN)/pytest tests/deploy/test_package.py
+	NHIP_DEBIAN=$(or $(DEBIAN),12) $(BIN)/pytest -m slow tests/deploy/test_package.py tests/deploy/test_center_package.py tests/deploy/test_arm64_package.py
 
 $(VENV)/.demo: pyproject.toml
 	scripts/install $(PYTHON) $(VENV) demo

@@ -31,19 +31,29 @@ ANSWERS = (
 )  # fmt: skip
 """Of `nhip init`, but for the device's address."""
 _CODENAMES = {12: "bookworm", 13: "trixie"}
+_ARM64 = (
+    r":arm64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:OCF"
+)
+"""Programs for arm64, as binfmt_misc recognises them, and who runs them."""
+_REGISTER = """
+read -r mapped
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf %s "$1" > /proc/sys/fs/binfmt_misc/register && echo registered
+read -r end
+"""
 _INSIDE = (
     "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "NHIP_LANG=en", "DEBIAN_FRONTEND=noninteractive",
 )  # fmt: skip
 
 
 class Root:
-    """A computer with a minimal Debian and its Python. Its network is this computer's."""
+    """A computer with a minimal Debian and its Python. Its network is this computer's. within: words before every command."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, within=()):
+        self.folder, self.within = folder, within
 
     def command(self, words, user="root"):
-        return ["chroot", f"--userspec={user}:{user}", str(self.folder), *_INSIDE, *map(str, words)]
+        return [*self.within, "chroot", f"--userspec={user}:{user}", str(self.folder), *_INSIDE, *map(str, words)]
 
     def run(self, *words, user="root", code=0):
         done = subprocess.run(self.command(words, user), capture_output=True, text=True)
@@ -75,7 +85,7 @@ class Root:
         with log.open("ab") as out:
             process = subprocess.Popen(self.command(inside, "nhip"), stdout=out, stderr=out)
         try:
-            eventually(lambda: ready.exists() or process.poll() is not None)
+            eventually(lambda: ready.exists() or process.poll() is not None, 300)
             assert process.poll() is None, log.read_text()
             yield process
             process.send_signal(signal.SIGTERM)
@@ -87,30 +97,63 @@ class Root:
 
 
 @contextmanager
-def fresh_root(folder):
-    """A root of `DEBIAN` in this folder, which is empty afterwards."""
+def fresh_root(folder, processor="amd64"):
+    """A root of `DEBIAN` in this folder, which is empty afterwards. In memory, but for the outbox: that of a center takes 2 GB."""
     if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
         pytest.skip("needs root and mmdebstrap: sudo apt-get install mmdebstrap")
-    kept = CHECKOUT / "build" / f"debian{DEBIAN}.tar"
+    kept = CHECKOUT / "build" / f"debian{DEBIAN}-{processor}.tar"
     if not kept.exists():
         kept.parent.mkdir(exist_ok=True)
         part = kept.with_suffix(".part.tar")
-        subprocess.run(["mmdebstrap", "--variant=minbase", "--include=python3", _CODENAMES[DEBIAN], part], check=True)
+        make = ["mmdebstrap", "--mode=root", f"--architectures={processor}", "--variant=minbase", "--include=python3"]
+        with _processor(processor) as within:
+            subprocess.run([*within, *make, _CODENAMES[DEBIAN], part], check=True)
         part.rename(kept)
-    subprocess.run(["tar", "-xf", kept, "-C", folder], check=True)
-    (folder / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")  # SIGKILL loses no write
-    (folder / "dev/shm").chmod(0o1777)  # semaphores of a center's processes
-    subprocess.run(["mount", "-t", "proc", "proc", folder / "proc"], check=True)
+    # in memory, since deleting it from a disk may take minutes
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "root", folder], check=True)
     try:
-        yield Root(folder)
+        subprocess.run(["tar", "-xf", kept, "-C", folder], check=True)
+        (folder / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")  # SIGKILL loses no write
+        disk, outbox = folder.with_name(f"{folder.name}-disk"), folder / "var/lib/nhip"
+        for place in (disk, outbox):
+            place.mkdir()
+        subprocess.run(["mount", "--bind", disk, outbox], check=True)  # `nhip doctor` refuses one in memory
+        (folder / "dev/shm").chmod(0o1777)  # semaphores of a center's processes
+        subprocess.run(["mount", "-t", "proc", "proc", folder / "proc"], check=True)
+        with _processor(processor) as within:
+            yield Root(folder, within)
     finally:
-        subprocess.run(["umount", folder / "proc"], check=True)
-        shutil.rmtree(folder)
+        subprocess.run(["umount", "--recursive", folder], check=True)
 
 
-def built(package, folder, *more):
-    """The last commit's package for this processor and `DEBIAN`."""
-    wanted = ["--package", package, "--debian", str(DEBIAN), "--processor", "amd64", "--out", folder, *more]
+@contextmanager
+def _processor(name):
+    """The words with which a command for this processor is run; QEMU plays another one.
+
+    The kernel learns of QEMU in a user namespace, which ends with a process of ours: this computer stays as it is.
+    """
+    if name == "amd64":
+        yield ()
+        return
+    if shutil.which("qemu-aarch64-static") is None or shutil.which("arch-test") is None:
+        pytest.skip("needs QEMU: sudo apt-get install qemu-user-static arch-test")
+    words = ["unshare", "--user", "--mount", "sh", "-c", _REGISTER, "sh", _ARM64]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        here = Path("/proc/self/ns/user").readlink()
+        eventually(lambda: Path(f"/proc/{holder.pid}/ns/user").readlink() != here)
+        for ids in ("uid_map", "gid_map"):
+            Path(f"/proc/{holder.pid}/{ids}").write_text("0 0 65536\n")
+        holder.stdin.write("mapped\n")
+        holder.stdin.flush()
+        if holder.stdout.readline() != "registered\n":
+            pytest.skip("needs a kernel with binfmt_misc in user namespaces: Linux 6.7")
+        yield ("nsenter", f"--target={holder.pid}", "--user", "--mount")
+        holder.stdin.close()
+
+
+def built(package, folder, *more, processor="amd64"):
+    """The last commit's package for `DEBIAN`."""
+    wanted = ["--package", package, "--debian", str(DEBIAN), "--processor", processor, "--out", folder, *more]
     subprocess.run([CHECKOUT / "scripts" / "package", *wanted], env=UNLOCKED, check=True)
     [file] = folder.glob(f"{package}_*.deb")
     return file
