@@ -1,4 +1,4 @@
-"""A center and a gateway, each in a fresh Debian: an agent delivers from a simulated PLC, and the center is updated meanwhile.
+"""A center and a gateway, each in a fresh Debian: an agent delivers from a simulated PLC, and both are updated meanwhile.
 
 NHIP_PACKAGE and NHIP_CENTER_PACKAGE name packages that are already built; else the last commit is built.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from debian import ANSWERS, OUTBOX, built, fresh_root, simulated, version_of
+from debian import ANSWERS, OUTBOX, built, fresh_root, simulated
 from servers import answers, eventually, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
@@ -53,7 +53,21 @@ def broker(files, port):
         process.wait()
 
 
-def test_a_gateway_delivers_to_a_center_that_is_updated_meanwhile(tmp_path, packages):
+def enrolled(host, gateway, port, broker_port):
+    """The center's file and accounts, and the gateway's bundle in its place; the folder of the broker's files."""
+    (host.folder / "etc/nhip/center.yaml").write_text(CENTER.format(port=port, broker=broker_port))
+    secret = "echo secret > /etc/nhip/broker-password; chown root:nhip /etc/nhip/*; chmod 640 /etc/nhip/*"
+    host.run("sh", "-c", secret)
+    files = host.folder / "var/lib/nhip"
+    host.run("sh", "-c", "echo nhip-center:secret > /var/lib/nhip/passwords", user="nhip")
+    subprocess.run(["mosquitto_passwd", "-U", files / "passwords"], check=True)
+    host.run("nhip", "enroll", "/etc/nhip/center.yaml", "tan-phat", "--out", "/var/lib/nhip/b", user="nhip")
+    bundle = gateway.put(files / "b")
+    gateway.run("install", "-o", "nhip", "-g", "nhip", "-m", "600", bundle, "/etc/nhip/tan-phat.bundle")
+    return files
+
+
+def test_a_gateway_delivers_to_a_center_while_both_are_updated(tmp_path, packages):
     agent, center = packages
     port, broker_port = free_port(), free_port()
     folders = [tmp_path / name for name in ("gateway", "center")]
@@ -62,15 +76,7 @@ def test_a_gateway_delivers_to_a_center_that_is_updated_meanwhile(tmp_path, pack
     with fresh_root(folders[0]) as gateway, fresh_root(folders[1]) as host:
         gateway.run("dpkg", "-i", gateway.put(agent))
         host.run("dpkg", "-i", host.put(center))
-        (host.folder / "etc/nhip/center.yaml").write_text(CENTER.format(port=port, broker=broker_port))
-        secret = "echo secret > /etc/nhip/broker-password; chown root:nhip /etc/nhip/*; chmod 640 /etc/nhip/*"
-        host.run("sh", "-c", secret)
-        files = host.folder / "var/lib/nhip"
-        host.run("sh", "-c", "echo nhip-center:secret > /var/lib/nhip/passwords", user="nhip")
-        subprocess.run(["mosquitto_passwd", "-U", files / "passwords"], check=True)
-        host.run("nhip", "enroll", "/etc/nhip/center.yaml", "tan-phat", "--out", "/var/lib/nhip/b", user="nhip")
-        bundle = gateway.put(files / "b")
-        gateway.run("install", "-o", "nhip", "-g", "nhip", "-m", "600", bundle, "/etc/nhip/tan-phat.bundle")
+        files = enrolled(host, gateway, port, broker_port)
 
         def at_center():
             """Pieces of all days, as the center answers."""
@@ -107,9 +113,17 @@ def test_a_gateway_delivers_to_a_center_that_is_updated_meanwhile(tmp_path, pack
                     eventually(lambda: waiting() == 0, A_MINUTE_OVER_S, 1)
                     assert at_center() >= after
                     assert told() is None
-            gateway.update("9.0-1", "nhip-agent")
-            for _ in range(4):
+                    gateway.update("9.0-1", "nhip-agent")  # under the agent that runs
+                    after = eventually(lambda: (more := at_center()) > after and more, A_MINUTE_OVER_S, 1)
+            with host.service("nhip-center"):
                 gateway.run("/usr/lib/nhip/slots", "starting", "nhip-agent")
-            assert gateway.slot() == version_of(agent)
-            with host.service("nhip-center"), gateway.service("nhip-agent"):
-                assert eventually(told, A_MINUTE_OVER_S, 1)["from_version"] == "9.0-1"
+                with gateway.service("nhip-agent"):  # the new version
+                    gateway.run("/usr/lib/nhip/slots", "started", "nhip-agent")
+                    eventually(lambda: at_center() > after, A_MINUTE_OVER_S, 1)
+                    assert told() is None
+                gateway.update("9.1-1", "nhip-agent")
+                for _ in range(4):
+                    gateway.run("/usr/lib/nhip/slots", "starting", "nhip-agent")
+                assert gateway.slot() == "9.0-1"
+                with gateway.service("nhip-agent"):
+                    assert eventually(told, A_MINUTE_OVER_S, 1)["from_version"] == "9.1-1"
