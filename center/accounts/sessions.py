@@ -13,6 +13,8 @@ from center.accounts.schema import SECOND_FACTORS, SESSIONS, USERS
 from center.database.sql import reading, writing
 
 LASTS_S: Final = 14 * 86_400
+MOST_OF_AN_ACCOUNT: Final = 100
+"""Beyond them the oldest ends: a program that logs in with each request would leave one each time, for two weeks."""
 TWO_FACTORS: Final = ("admin", "engineer")
 """Roles of which a center may demand a second factor: they see more than one factory."""
 
@@ -41,6 +43,9 @@ def open_session(engine: Engine, now_ns: int, actor: Actor, user: User, agent: s
         row = {"digest": digest(key), "user_id": user.id, "expires_ns": now_ns + LASTS_S * 1_000_000_000,
                "created_ns": now_ns, "address": actor.address[:80], "agent": agent[:200]}  # fmt: skip
         connection.execute(SESSIONS.insert().values(**row))
+        newest = select(SESSIONS.c.digest).where(SESSIONS.c.user_id == user.id)
+        newest = newest.order_by(SESSIONS.c.created_ns.desc()).limit(MOST_OF_AN_ACCOUNT)
+        connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == user.id, SESSIONS.c.digest.not_in(newest)))
         connection.execute(USERS.update().where(USERS.c.id == user.id).values(seen_ns=now_ns))
         record(connection, now_ns, actor, "login", user.name)
     return key

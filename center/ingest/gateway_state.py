@@ -1,7 +1,9 @@
 """`live` and `status` messages: the current state of a gateway, and the receipts that it reports."""
 
+import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -12,8 +14,13 @@ from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.receipts import ReceiptSender
 from center.runtime.state import CenterState
 from wire.bodies import Live, Status
-from wire.envelope import Unsound, unpack_message
+from wire.envelope import Unsound, items_of, unpack_message
 from wire.topics import Topic, parse
+
+_MOST_ITEMS: Final = {"live": 40_000, "status": 10_000}
+"""Twice what two thousand machines have to show, and three times the longest status."""
+_ITEM_BYTES: Final = 50
+"""Two thousand machines shown every second use half of a gateway's budget of unpacked bytes."""
 
 
 class GatewayStateHandler:
@@ -33,6 +40,9 @@ class GatewayStateHandler:
         self._commit, self._on_status = commit, on_status
         self.notices: NoticeKeeper | None = None
         """Where notices are kept; None where they are not."""
+        self._lock = threading.Lock()
+        self._unchecked: dict[tuple[str, str], Status] = {}
+        """Of each gateway the newest status that the worker has not checked yet: whatever came before it is outdated."""
 
     def record(self, message: Arrived, where: Topic) -> bool:
         """Records a message; returns whether the worker must check it too. A status that asks for a receipt is answered
@@ -48,6 +58,8 @@ class GatewayStateHandler:
                 pictures.record_status(where.site, where.gateway, status, now_ns, kept=message.kept)
                 if self._settles and status.online and status.ask:
                     self._receipts.answer(where.site, where.gateway, now_ns, status.ask)
+                with self._lock:
+                    self._unchecked[where.site, where.gateway] = status
                 return True
         except (ValidationError, Unsound) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -57,9 +69,13 @@ class GatewayStateHandler:
         return False
 
     def _unpacked(self, message: Arrived, where: Topic) -> bytes:
-        """The JSON of a message, charged to its gateway. Raises `Unsound`."""
+        """The JSON of a message, charged to its gateway with what its objects take. Raises `Unsound`."""
         text = unpack_message(message.payload)
-        self._center.budgets.charge_unpacked(where.site, where.gateway, len(text), time.monotonic())
+        items = items_of(text)
+        size = len(text) + items * _ITEM_BYTES
+        self._center.budgets.charge_unpacked(where.site, where.gateway, size, time.monotonic())
+        if items > _MOST_ITEMS[where.kind]:
+            raise Unsound(f"{items} items; at most {_MOST_ITEMS[where.kind]} are read")
         return text
 
     def record_newer(self, site: str, gateway: str) -> None:
@@ -67,11 +83,14 @@ class GatewayStateHandler:
         self._center.pictures.record_unreadable(site, gateway, self._center.now_ns())
 
     def check(self, message: Arrived) -> None:
-        """Passes a status on, and compares the receipts that the gateway has with the ledger."""
+        """Passes a gateway's newest status on, and compares the receipts that it has with the ledger. Of many that wait, the
+        first message stands for all.
+        """
         where = parse(message.topic)
-        if where is None:
+        with self._lock:
+            status = self._unchecked.pop((where.site, where.gateway), None) if where else None
+        if where is None or status is None:
             return
-        status = Status.model_validate_json(unpack_message(message.payload))
         self._on_status(where.site, where.gateway, status)
         is_noted = self._notes(where, status)
         if self._settles:

@@ -2,23 +2,33 @@
 
 64 kB, and more only for a route that says so in its description: `openapi_extra={"x-most-bytes": ...}`. Bytes are counted
 as they arrive; Content-Length only lets a request be refused sooner.
+
+A route that takes more holds it until it is complete, in memory or on disk, and whoever is logged in may send it as slowly as the
+deadline allows. So of such bodies a few are read at once, by address and in all.
 """
 
 import asyncio
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from center.api.access import address_of
 from center.api.outside import inside_of
 from center.api.problems import problem
+from center.model.sources import source_of
 
 MOST_BYTES: Final = 65_536
 BODY_S: Final = 30.0
 MOST_OF_A_ROUTE: Final = "x-most-bytes"
+LARGE_OF_ONE: Final = 4
+"""Bodies of more than 64 kB that are read at once of one address: some people of an office who file pictures."""
+LARGE_IN_ALL: Final = 12
 _LINGER_S: Final = 2.0
 _BODILESS: Final = (b"0", b"")
 
@@ -37,6 +47,7 @@ class Bodies:
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute], body_s: float) -> None:
         self._app, self._routes, self._body_s = app, routes, body_s
         self._larger: list[tuple[re.Pattern[str], int]] | None = None
+        self._large: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI specifies."""
@@ -44,7 +55,11 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         most = self._most_bytes(scope)
-        await _Body(self._app, most, self._body_s * most / MOST_BYTES).answer(scope, receive, send)
+        body = _Body(self._app, most, self._body_s * most / MOST_BYTES, self._large)
+        try:
+            await body.answer(scope, receive, send)
+        finally:
+            body.give_back()
 
     def _most_bytes(self, scope: Scope) -> int:
         if self._larger is None:  # with the first request every route has been added
@@ -59,10 +74,11 @@ class Bodies:
 
 
 class _Body:
-    """One request. most: bytes; within_s: from the head on [s]."""
+    """One request. most: bytes; within_s: from the head on [s]; large: by address the large bodies that are being read."""
 
-    def __init__(self, app: ASGIApp, most: int, within_s: float) -> None:
-        self._app, self._most, self._within_s = app, most, within_s
+    def __init__(self, app: ASGIApp, most: int, within_s: float, large: Counter[str]) -> None:
+        self._app, self._most, self._within_s, self._large = app, most, within_s, large
+        self._place: str | None = None
         self._bytes, self._complete, self._started = 0, False, False
         self._refusal: _Refused | None = None
 
@@ -86,6 +102,9 @@ class _Body:
             self._bytes += len(message.get("body", b""))
             if self._bytes > self._most:
                 self._refusal = self._too_large()
+            elif self._bytes > MOST_BYTES and self._place is None:
+                self._refusal = self._without_place(source_of(address_of(HTTPConnection(scope))))
+            if self._refusal is not None:
                 raise self._refusal
             self._complete = not message.get("more_body", False)
             return message
@@ -112,7 +131,8 @@ class _Body:
 
     async def _refuse(self, refusal: _Refused, receive: Receive, send: Send) -> None:
         """Answers, and then reads on for a moment: a connection that is closed on unread bytes takes the answer with it."""
-        answer = problem(refusal.status, "bad_question", str(refusal), {"connection": "close"})
+        name, again = ("too_many", {"retry-after": "10"}) if refusal.status == 429 else ("bad_question", {})
+        answer = problem(refusal.status, name, str(refusal), {"connection": "close"} | again)
         await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
         await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": True})
         with contextlib.suppress(TimeoutError):
@@ -120,6 +140,20 @@ class _Body:
                 while (await receive()).get("more_body", False):
                     pass
         await send({"type": "http.response.body"})
+
+    def _without_place(self, source: str) -> _Refused | None:
+        """Takes a place among the large bodies; says so if there is none."""
+        if self._large[source] >= LARGE_OF_ONE or self._large.total() >= LARGE_IN_ALL:
+            return _Refused(429, "other large bodies are being read; send this one again when they have arrived")
+        self._large[source] += 1
+        self._place = source
+        return None
+
+    def give_back(self) -> None:
+        """The body is gone, or kept by whoever asked for it."""
+        if self._place is not None:
+            self._large[self._place] -= 1
+            self._large += Counter()  # without those that are at zero
 
     def _too_large(self) -> _Refused:
         return _Refused(413, f"the body is larger than the {self._most} bytes that are read here")

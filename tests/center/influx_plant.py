@@ -176,6 +176,12 @@ def set_retention(store, kept_s):
         server.ask([f'ALTER RETENTION POLICY "nhip" ON "{name}" DURATION {kept_s}s'])
 
 
+def lose_measurement(store, measurement):
+    """Drops what the books have of one kind; in 2.x they are a bucket of their own."""
+    name = f"{store.database.name}-books" if is_2x() else store.database.name
+    store.database.server.ask([f'DROP MEASUREMENT "{measurement}"'], name)
+
+
 def lose_books(store):
     """Drops what is kept beside the rows, with all that is in it."""
     server, name = store.database.server, store.database.name

@@ -134,10 +134,12 @@ def operations(description):
 
 
 class Asker:
-    """Draws requests for an operation. foreign: sites that every site in the request comes from, None for any."""
+    """Draws requests for an operation. foreign: sites that every site in the request comes from, None for any; numbers: by kind and
+    site ids of what there is, of which the foreign ones are asked for as well.
+    """
 
-    def __init__(self, draw, description, foreign=None):
-        self._draw, self._description = draw, description
+    def __init__(self, draw, description, foreign=None, numbers=None):
+        self._draw, self._description, self._numbers = draw, description, numbers or {}
         self._sites = foreign or (*SITES, "nowhere")
         self.named_a_site = False
 
@@ -171,7 +173,8 @@ class Asker:
             return self._draw(st.integers(1, 12))
         if schema.get("type") == "boolean":
             return self._draw(st.booleans())
-        return self._draw(st.sampled_from(WORDS.get(name) or self._names()))
+        there = [number for site in self._sites for number in self._numbers.get(name, {}).get(site, ())]
+        return self._draw(st.sampled_from([*WORDS.get(name, ()), *there] or self._names()))
 
     def _resolved(self, schema):
         while True:

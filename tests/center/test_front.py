@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from certificates import Authority
 from servers import PATIENCE_S, eventually, free_port
 from whole_center import ROOT, Center
+
+from center.run.bodies import LARGE_OF_ONE
 
 LIMITS = "connections: {total: 40, from_one_address: 20, head: 2s, body: 2s, unread: 2s}\n"
 HALF = b"GET /login HTTP/1.1\r\nHost: cen"
@@ -131,6 +134,30 @@ def test_a_route_may_take_more(center):
         assert (center.trail()[0]["what"], center.trail()[0]["about"]) == ("envelopes.imported", "a/b")
         refused = client.post(content=(b"a" * 2**20 for _ in range(17)), **where)
     assert refused.status_code == 413
+
+
+def test_a_few_large_bodies_are_read_at_once(center, stranger):
+    """Whoever may send one makes the center hold what has arrived, for as long as the deadline allows."""
+    lines = {"url": "/api/v1/envelopes?site=a&gateway=b", "content": b"nonsense\n" * 20_000}
+    kind = {"Content-Type": "application/x-ndjson"}
+    with center.as_administrator() as client:
+        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        head = f"POST {lines['url']} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000000\r\n\r\n"
+        links = [stranger(2, head.encode() + b"x" * 100_000) for _ in range(LARGE_OF_ONE + 1)]
+        (refused,) = eventually(lambda: select.select(links, [], [], 0)[0])
+        heard = said(refused)
+        assert heard.startswith(b"HTTP/1.1 429")
+        assert b"retry-after" in heard.lower()
+        assert client.post(headers=kind, **lines).status_code == 422, (
+            "it was read: another address has places of its own"
+        )
+        nobody = stranger(2, head.replace("Cookie", "Cake").encode() + b"x" * 100_000)
+        assert said(nobody).startswith(b"HTTP/1.1 401"), "and takes no place"
+        for link in links:
+            link.close()
+        there = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=there, base_url=center.url, cookies=client.cookies, timeout=PATIENCE_S) as same:
+            eventually(lambda: same.post(headers=kind, **lines).status_code == 422)
 
 
 def test_requests_that_are_none(center, stranger):

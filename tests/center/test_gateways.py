@@ -12,6 +12,8 @@ from scraped import samples
 from center.api.app import create_app
 from center.api.upkeep.metrics import _gateways
 from center.console.delivery import cards as delivery_cards
+from center.ingest.gateway_state import GatewayStateHandler
+from center.ingest.mqtt import Arrived
 from center.model.viewer import EVERYTHING, Viewer
 from center.queries.gateways import days, gateways
 from center.queries.question import Question
@@ -19,7 +21,9 @@ from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 from wire.bodies import Clock, CounterStep, DeviceFault, LinkTrouble, Status, WentBack
+from wire.envelope import pack_message
 from wire.prometheus import render
+from wire.topics import Topic, topic
 from words import say
 
 MINUTE_MS = 60_000
@@ -244,3 +248,32 @@ def test_the_card_says_what_is_wrong_with_the_link(center, lang):
     assert "of_a_newer_one x=1" in card
     assert "two_boxes lang=y" in card
     assert "x" * 61 not in card
+
+
+def test_of_statuses_that_wait_the_newest_stands_for_all(center):
+    """The worker parses none again, and asks no database about what is outdated."""
+    passed_on = []
+    handler = GatewayStateHandler(center, None, lambda _: True, lambda *told: passed_on.append(told), settles=False)
+    places = [Topic("van-long", name, "status") for name in ("main", "annex")]
+    waiting = []
+    for number in range(5):
+        for where in places:
+            payload = pack_message(Status(online=True, at_ns=NOW, waiting=number))
+            waiting.append(Arrived(topic(*where), payload, 1, number, 1))
+            assert handler.record(waiting[-1], where)
+    for message in waiting:
+        handler.check(message)
+    assert [(gateway, status.waiting) for _, gateway, status in passed_on] == [("main", 4), ("annex", 4)]
+    handler.record(waiting[0], places[0])
+    handler.check(waiting[0])
+    assert len(passed_on) == 3
+
+
+@pytest.mark.parametrize(("kind", "most"), [("status", 10_000), ("live", 40_000)])
+def test_what_would_be_too_many_objects_is_not_read(center, kind, most):
+    handler = GatewayStateHandler(center, None, lambda _: True, lambda *_: None, settles=False)
+    where = Topic("van-long", "main", kind)
+    for items, malformed in ((most - 10, 0), (most + 1, 1)):
+        text = b'{"online":true,"at_ns":1,"machines":{},"later":[' + b",".join([b"0"] * items) + b"]}"
+        handler.record(Arrived(topic(*where), text, 1, 1, 1), where)
+        assert center.health.counts().get("malformed_live_or_status", 0) == malformed

@@ -9,7 +9,10 @@ import pytest
 from influx_plant import binary
 
 HERE = Path(__file__).parent
-SUITE = ("test_store_conformance", "test_influx_store", "test_influx_hours", "test_influx_center", "test_recount")
+SUITE = (
+    "test_store_conformance", "test_influx_store", "test_influx_hours", "test_influx_aside", "test_influx_center", "test_series",
+    "test_recount",
+)  # fmt: skip
 
 
 @pytest.mark.peers

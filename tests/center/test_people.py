@@ -69,6 +69,19 @@ def test_roles_say_what_one_sees(plant):
     assert [viewer.may("admin") or viewer.may("watch") for viewer in (factory, engineer)] == [False, False]
 
 
+def test_of_an_account_s_sessions_the_oldest_ends_beyond_a_hundred(plant):
+    _, others = signed(plant, "lan", ["hoa-binh"])
+    _, first = signed(plant, "hung", ["hoa-binh"])
+    user = people.user_named(plant.engine, "hung")
+    opened = [
+        sessions.open_session(plant.engine, plant.now_ns + number, ROOT, user)
+        for number in range(1, sessions.MOST_OF_AN_ACCOUNT + 2)
+    ]
+    assert len(sessions.sessions_of(plant.engine, plant.now_ns, user.id, "")) == sessions.MOST_OF_AN_ACCOUNT
+    alive = [sessions.user_of_session(plant.engine, plant.now_ns, key) is not None for key in (first, *opened, others)]
+    assert alive == [False, False, *[True] * sessions.MOST_OF_AN_ACCOUNT, True]
+
+
 def test_what_is_kept_of_secrets_opens_nothing(plant):
     _, key = signed(plant, "hung", ["hoa-binh"])
     secret = plant.token("grafana", ["hoa-binh"])

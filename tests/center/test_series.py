@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from center_plant import Gateway, batch, envelope, eventually, mosquitto, ns, running, stops_of
-from influx_plant import influx_settings
+from influx_plant import influx_settings, lose_measurement
 from work_counted import calls_counted
 
 from center.contract.store import Query
@@ -128,7 +128,7 @@ def test_what_was_there_before_anybody_counted_is_nobodys_share(store, tmp_path)
         stops=[Stop("a b", "x y", T, None, State.SETUP, "", "", "", "", 3)],
     )
     store.write([made, values()])
-    store.database.server.ask(['DROP MEASUREMENT "series"'], store.database.name)
+    lose_measurement(store, "series")
     for _ in range(2):
         other = open_store(influx_settings(tmp_path))
         other.series.read(["van-long", "tan-phat"])

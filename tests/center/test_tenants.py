@@ -20,8 +20,9 @@ from tenants import SITES, Asker, acted_at, fields_away, found_at, make, operati
 
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
+from center.database.actions import kept_actions
 from center.database.declarations import open_declarations
-from center.database.findings import open_findings
+from center.database.findings import kept_findings, open_findings
 from center.database.notices import open_notices, store_notices
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
@@ -30,7 +31,7 @@ from center.model.viewer import Viewer
 from center.run.application import application
 
 SETS = [frozenset(chosen) for size in range(len(SITES) + 1) for chosen in combinations(SITES, size)]
-RIGHTS = (frozenset({"read"}), frozenset({"read", "write"}))
+RIGHTS = (frozenset({"read"}), frozenset({"read", "write"}), frozenset({"read", "write", "aim"}))
 VIEWERS = {
     f"{number}-{len(rights)}": Viewer("x", sites, rights) for number, sites in enumerate(SETS) for rights in RIGHTS
 }
@@ -52,10 +53,13 @@ class Plant:
         )
         notices = open_notices(f"sqlite:///{folder}/{name}.sqlite")
         findings = open_findings(f"sqlite:///{folder}/{name}.sqlite")
+        self.numbers = {"action": {}, "finding": {}}
         for site in sites:
             store_notices(notices, site, f"{site}-gate", said_at(site))
             found_at(findings, site)
             acted_at(findings, site)
+            self.numbers["action"][site] = [item.id for item in kept_actions(findings, [site])]
+            self.numbers["finding"][site] = [item.id for item in kept_findings(findings, [site])]
         self.app = application(
             self.center, self.ingest, declaring, accounts, identify=_named, notices=notices, findings=findings
         )
@@ -86,7 +90,7 @@ def test_the_sites_of_others_change_no_answer(plants, data):
     method, path, operation = data.draw(st.sampled_from(operations(description)))
     safe = method == "GET"
     others = [site for site in SITES if site not in viewer.sites]
-    asker = Asker(data.draw, description, None if safe else (*others, "nowhere"))
+    asker = Asker(data.draw, description, None if safe else (*others, "nowhere"), everything.numbers)
     parts, query, body = asker.request(operation)
     if safe and "{number}" in path:
         return  # the same number is another payload there: the next test
@@ -97,10 +101,31 @@ def test_the_sites_of_others_change_no_answer(plants, data):
     ]
     here, alone = ((answer.status_code, fields_away(_read(answer))) for answer in answers)
     assert here == alone
-    if not safe and asker.named_a_site:
+    if not safe and (asker.named_a_site or "{action}" in path or "{finding}" in path):
         assert 400 <= answers[0].status_code < 500
     foreign = [site for site in others if site in str(here) and site not in f"{url}{query}{body}"]
     assert not foreign
+
+
+def test_an_engineer_of_another_site_changes_no_action_and_no_finding(plants):
+    """What exists elsewhere is refused as what does not exist at all."""
+    plant, name = plants[frozenset(SITES)], f"{SETS.index(frozenset({'hoa-binh'}))}-3"
+    body = {"text": "x", "reason": "x", "site": "an-phat", "machines": ["press"]}
+    asked = 0
+    for method, path, _ in operations(plant.app.openapi()):
+        for kind, number in (("action", "{action}"), ("finding", "{finding}")):
+            if number not in path:
+                continue
+            (real,) = plant.numbers[kind]["an-phat"]
+            answers = [
+                asyncio.run(plant.ask(method, path.format(**{kind: one, "file": "0" * 16}), name, [], body))
+                for one in (real, "0" * len(real))
+            ]
+            assert 400 <= answers[0].status_code < 500, (method, path)
+            told = [answer.text.replace(one, "-") for answer, one in zip(answers, (real, "0" * len(real)), strict=True)]
+            assert told[0] == told[1], (method, path)
+            asked += 1
+    assert asked > 8
 
 
 @pytest.mark.parametrize("name", sorted(VIEWERS))
