@@ -94,11 +94,12 @@ def plot(
         right = 1.0 if level.to_x is None else at_x(level.to_x)
         style = f"bottom:{share(at_y(level.y))};left:{share(left)};width:{share(right - left)}"
         inside.append(el("span", el("em", level.label), cls=f"level{' strong' if level.strong else ''}", style=style))
+    widest = el("b", max((text for _, text in y_ticks), key=len, default=""), aria_hidden="true")  # makes the room
     side = [el("span", text, style=f"bottom:{share(at_y(y))}") for y, text in y_ticks]
     below = [el("span", text, style=f"left:{share(at_x(x))}") for x, text in x_ticks]
     return el(
         "figure",
-        join(el("div", *side, cls="ys"), el("div", *inside, cls="area"), el("div", *below, cls="xs")),
+        join(el("div", widest, *side, cls="ys"), el("div", *inside, cls="area"), el("div", *below, cls="xs")),
         cls="plot",
         role="img",
         aria_label=alt,
