@@ -57,7 +57,6 @@ from center.api.app import create_app
 from center.console import mount
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
-from center.run import process
 store = open_store({"file": sys.argv[2]})
 center = center_state(store, name="Bench")
 app = create_app(center)
@@ -69,7 +68,6 @@ async def main():
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.02)
-    getattr(process, "quick_turns", lambda: None)()  # as a center does
     pathlib.Path(sys.argv[3]).write_text(str(server.servers[0].sockets[0].getsockname()[1]))
     await task
 import asyncio

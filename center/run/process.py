@@ -1,13 +1,11 @@
 """The center as a process: store, ingest, API and console on one HTTP port, until it is stopped."""
 
 import asyncio
-import gc
 import importlib
 import importlib.util
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -56,22 +54,7 @@ END_S: Final = 55.0
 """How long after a signal the center may live [s]: less than a service manager's patience (deploy/systemd)."""
 _CONSOLE: Final = "center.console"
 _PAGE_ENDS_S: Final = 10.0
-_SWITCH_S: Final = 0.0005
-"""How long a thread that computes may keep the event loop waiting [s]; Python's default is ten times that."""
-_COLLECT: Final = (20_000, 20, 20)
-"""Thresholds of the garbage collector: a live page is some ten thousand objects, which come and go without many cycles."""
 _MOST_OF_A_HEAD: Final = 32_768
-
-
-def quick_turns() -> None:
-    """Keeps threads that compute, and the search for garbage, from making the event loop wait: the smallest question of a viewer
-    must not feel that another one opens a large page. What is loaded so far lives as long as the process and is never searched
-    again; call it once everything is loaded.
-    """
-    sys.setswitchinterval(_SWITCH_S)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT)
 
 
 async def run(
@@ -277,7 +260,6 @@ async def _serve(
         await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
         if server.opened.is_set():
-            quick_turns()
             tell_manager("READY=1")
             opened_at(_address(listener, "https" if settings.https else "http"))
         await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)
