@@ -23,7 +23,7 @@ TOLD_STAGES: Final = ("open", "in_action")
 """Of findings that are confirmed and not over."""
 CONFIRM_NS: Final = 14 * DAY_NS
 LIMIT_NS: Final = 28 * DAY_NS
-"""How long a finding waits for enough fresh data."""
+"""How long a finding waits for enough fresh data; one about rare events for `QUIET_NS`."""
 DATA_CONFIRM_NS: Final = 7 * DAY_NS
 REST_NS: Final = 7 * DAY_NS
 """So long what lapsed or went is not watched again."""
@@ -171,13 +171,13 @@ def _begin(record: FindingRecord, stage: Stage, now_ns: int, *, reason: str = ""
 def _judged(rule: AdviceRule, record: FindingRecord, seen: MachineLook, *, passes: bool) -> FindingRecord:
     """A watched or likely finding after tonight's look."""
     now_ns, age_ns = seen.end_ns, seen.end_ns - record.since_ns
-    if rule.about_data or rule.rare:
-        if not passes:
-            return _begin(record, "lapsed", now_ns)
-        if rule.about_data:
-            return _begin(record, "open", now_ns) if age_ns >= DATA_CONFIRM_NS else record
-        enough = fresh_events(record) >= LEAST_FRESH_EVENTS
-        return _begin(record, "open", now_ns) if age_ns >= CONFIRM_NS and enough else record
+    if rule.about_data:
+        stage: Stage = "open" if passes else "lapsed"
+        return record if passes and age_ns < DATA_CONFIRM_NS else _begin(record, stage, now_ns)
+    if rule.rare:
+        if passes and age_ns >= CONFIRM_NS and fresh_events(record) >= LEAST_FRESH_EVENTS:
+            return _begin(record, "open", now_ns)
+        return record if age_ns < QUIET_NS else _begin(record, "lapsed", now_ns)
     if now_ns - record.stage_ns < CONFIRM_NS:
         return record
     fresh = seen.fresh.get(record.finding.identity)

@@ -227,6 +227,25 @@ def test_a_dismissed_finding_is_mute_for_eight_weeks_unless_it_doubles():
         dismissed(opened, "  ", "an", at_ns)
 
 
+def test_rare_findings_wait_eight_weeks_for_three_that_are_new():
+    """Also over nights in which the rule does not pass; what has not come by then lapses."""
+    old = [(NOW_NS - DAY_NS * day) / 1e9 for day in (50, 30, 10)]
+    new = [(NOW_NS + DAY_NS * day) / 1e9 for day in (12, 30, 48)]
+    record = watching(rule="common_stop", key=("machine",), p=None, at_s=old)
+    for week in (2, 4, 6):
+        seen = [at_s for at_s in new if at_s * 1e9 < NOW_NS + week * 7 * DAY_NS]
+        night = finding("common_stop", ("machine",), p=None, at_s=[*old, *seen], passes=week != 4)
+        record = after(record, NOW_NS + week * 7 * DAY_NS, night)
+        assert record.stage == "watch", week
+    all_three = finding("common_stop", ("machine",), p=None, at_s=[*old, *new])
+    assert after(record, NOW_NS + 49 * DAY_NS, all_three).stage == "open"
+    two = finding("common_stop", ("machine",), p=None, at_s=[*old, *new[:2]])
+    assert after(record, NOW_NS + 55 * DAY_NS, two).stage == "watch"
+    assert after(record, NOW_NS + 56 * DAY_NS, two).stage == "lapsed"
+    fails = finding("common_stop", ("machine",), p=None, at_s=[*old, *new], passes=False)
+    assert after(record, NOW_NS + 49 * DAY_NS, fails).stage == "watch"
+
+
 def test_rare_findings_go_when_nothing_happens():
     at_s = [(NOW_NS - DAY_NS * day) / 1e9 for day in (30, 20, 10)]
     record = watching(rule="long_repair", key=("machine",), p=None, at_s=at_s)
