@@ -206,7 +206,7 @@ async def _check_clock(name: str, health: DeviceHealth, off_s: float, lang: str)
     was_off = health.clock_off_s is not None and abs(health.clock_off_s) >= CLOCK_OFF_S
     health.clock_off_s = off_s
     if abs(off_s) >= CLOCK_OFF_S and not was_off:
-        cure = await asyncio.to_thread(say, "fault.device_clock.cure", lang)
+        cure = await asyncio.to_thread(say, "agent.device_clock.cure", lang)
         log.warning("device clock off: device=%s by_s=%.0f cure=%r", name, off_s, cure)
 
 
