@@ -91,6 +91,14 @@ class GatewayStateHandler:
             status = self._unchecked.pop((where.site, where.gateway), None) if where else None
         if where is None or status is None:
             return
+        try:
+            self._checked(where, status)
+        except BaseException:
+            with self._lock:  # tried again, unless a newer one has come
+                self._unchecked.setdefault((where.site, where.gateway), status)
+            raise
+
+    def _checked(self, where: Topic, status: Status) -> None:
         self._on_status(where.site, where.gateway, status)
         is_noted = self._notes(where, status)
         if self._settles:

@@ -326,7 +326,7 @@ def test_over_http_and_by_command(plant, tmp_path, monkeypatch):
     file = tmp_path / "center.yaml"
     file.write_text(f"broker: mqtt://127.0.0.1:1\nstore: {{kind: duckdb, file: {tmp_path / 'nhip.duckdb'}}}\n")
     for act, status, said in (
-        ("accept", 0, "1 envelopes"),
+        ("accept", 0, "1 envelope that waited is stored"),
         ("discard", 0, "2 envelopes"),
         ("discard", 0, "0 envelopes"),
     ):

@@ -25,7 +25,7 @@ from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 from wire.bodies import Notice, Status
-from wire.topics import topic
+from wire.topics import parse, topic
 
 T = ns("2026-03-02T08:00:00")
 LIMITS = BudgetLimits(messages=60, packed_bytes=6_000, unpacked_bytes=60_000, site_bodies=24, quarantine_bytes=1_000)
@@ -201,6 +201,12 @@ def test_what_a_status_is_unpacked_is_charged_too(tmp_path):
     store.close()
 
 
+def arrive(ingest, gateway, status):
+    message = Arrived(topic("van-long", gateway, "status"), status, -1, 0, 1)
+    assert ingest._gateway_state.record(message, parse(message.topic))
+    ingest._gateway_state.check(message)
+
+
 def test_new_notices_have_a_budget_of_a_day(tmp_path):
     """What is beyond it is not confirmed, so the gateway says it again; repetitions cost nothing."""
     store, engine = open_store({"file": str(tmp_path / "nhip.duckdb")}), open_notices(f"sqlite:///{tmp_path}/n.sqlite")
@@ -210,7 +216,7 @@ def test_new_notices_have_a_budget_of_a_day(tmp_path):
     def said(gateway, *ids):
         notices = [Notice(id=name, at_ns=T, machine="press-1", kind="call") for name in ids]
         status = Status(online=True, at_ns=1, notices=notices).model_dump_json().encode()
-        ingest._gateway_state.check(Arrived(topic("van-long", gateway, "status"), status, -1, 0, 1))
+        arrive(ingest, gateway, status)
         return ingest._gateway_state.notices.noted("van-long", gateway)
 
     assert said("main", *"abc") == [*"abc"]
@@ -232,9 +238,7 @@ def test_a_gateway_that_cries_wolf_is_believed_ever_more_rarely(tmp_path):
     def cried(gateway):
         before = center.ledger_cache.generation
         status = Status(online=True, at_ns=1, generation=before, marks={STREAM: 9})
-        ingest._gateway_state.check(
-            Arrived(topic("van-long", gateway, "status"), status.model_dump_json().encode(), -1, 0, 1)
-        )
+        arrive(ingest, gateway, status.model_dump_json().encode())
         return center.ledger_cache.generation != before
 
     believed = []
