@@ -57,7 +57,7 @@ def test_after_the_first_read_it_is_read_at_the_next_place_that_many_devices_sha
     schedule.connected(now_s, shared_s)
     assert schedule.due_s == now_s, "what is connected is read at once"
     schedule.read(now_s + lasted_s)
-    assert 0 <= schedule.due_s - (now_s + lasted_s) <= shared_s * (1 + 1e-6)
+    assert -1e-6 <= schedule.due_s - (now_s + lasted_s) <= shared_s + 1e-6
     assert abs(schedule.due_s / shared_s - round(schedule.due_s / shared_s)) < 1e-3
     first_s = schedule.due_s
     schedule.read(first_s)
