@@ -1,7 +1,6 @@
 """Actions and their verdicts in words: numbers in the unit of what was measured, as people expect them."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final
 
 from words.catalogue import catalogue, say
@@ -65,11 +64,6 @@ def range_text(limits: Mapping[str, float], lang: str, unit: str) -> str:
     """A value with its interval, in minutes or pieces a week. unit: `minutes` or `pieces`."""
     texts = {name: signed(limits[name], lang, 0) for name in ("value", "low", "high")}
     return say(f"action_range.{unit}", lang, **texts)
-
-
-def day_text(day: date, lang: str) -> str:
-    """A date as people write it."""
-    return f"{day:%d/%m/%Y}" if lang == "vi" else day.isoformat()
 
 
 def verdict_text(metric: str, part: str, verdict: Mapping[str, Any], lang: str, names: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from words.catalogue import NOTHING, catalogue, say
-from words.formats import number, percent
+from words.formats import day_text, number, percent
 from words.languages import LANGUAGES
 
 _EPOCH: Final = date(1970, 1, 1)
@@ -87,7 +87,7 @@ def gain_text(gain: Mapping[str, float] | None, lang: str) -> str:
 def _figure(rule: str, name: str, value: float, lang: str) -> str:
     if name == "step_day":
         day = _EPOCH + timedelta(days=int(value))
-        return "" if value < 0 else f"{day:%d/%m/%Y}" if lang == "vi" else day.isoformat()
+        return "" if value < 0 else day_text(day, lang)
     if name in _PERCENT.get(rule, {}):
         return percent(value, lang, _PERCENT[rule][name])
     if isinstance(value, int):

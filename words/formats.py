@@ -5,7 +5,7 @@ An unknown value is a dash, never a zero.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from itertools import pairwise
 from typing import Any, Final
 
@@ -57,6 +57,11 @@ def hours(ms: float, lang: str) -> str:
     if abs(ms) < _DAY_MS:
         return duration(ms, lang)
     return say("duration.h", lang, n=number(ms / 3_600_000, lang))
+
+
+def day_text(day: date, lang: str) -> str:
+    """A date as people write it."""
+    return f"{day:%d/%m/%Y}" if lang == "vi" else day.isoformat()
 
 
 def moment(when: datetime | None, lang: str) -> str:

@@ -1,6 +1,6 @@
 """Plain HTML pages, which need no live connection and work before login: forms, lists and errors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -123,6 +123,11 @@ def button(text: str, cls: str = "go") -> Markup:
 def form(action: str, *content: Child, cls: str = "form") -> Markup:
     """A form that is sent by POST."""
     return el("form", *content, method="post", action=action, cls=cls)
+
+
+def hidden(fields: Mapping[str, str]) -> Markup:
+    """Fields of a form that nobody sees, by name."""
+    return join(*(el("input", type="hidden", name=name, value=value) for name, value in fields.items()))
 
 
 def notice(text: str, css: str = "") -> Markup | None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from center.database.sql import opening, prepare, reading, writing
+from center.database.sql import lock_out_writers, opening, prepare, reading, writing
 from oee.model.declarations import Declaration
 from wire.declare import MOST, DeclaredRow
 
@@ -96,8 +96,7 @@ def insert_declarations(
     of_gateway = and_(DECLARATIONS.c.site == site, DECLARATIONS.c.gateway == gateway)
     state = {"state": "sent", "why": "", "decided_ns": 0}
     with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("LOCK TABLE declarations IN SHARE ROW EXCLUSIVE MODE")
+        lock_out_writers(connection, DECLARATIONS)
         is_one_of = DECLARATIONS.c.id.in_([item.id for item in items])
         found = connection.execute(select(DECLARATIONS).where(of_gateway, is_one_of)).mappings()
         records = {row["id"]: _record(row) for row in found}

@@ -129,6 +129,13 @@ def tasks_of(engine: Engine, site: str) -> list[KeptTask]:
         return [_kept(row) for row in connection.execute(select(TASKS).where(TASKS.c.site == site).order_by(*order))]
 
 
+def task_of(engine: Engine, number: str) -> KeptTask | None:
+    """The task with this id, None if there is none. Raises `StoreUnavailable`."""
+    with reading(engine) as connection:
+        row = connection.execute(select(TASKS).where(TASKS.c.id == number)).first()
+    return None if row is None else _kept(row)
+
+
 def done_of(engine: Engine, tasks: Sequence[KeptTask]) -> dict[str, dict[date, DoneTask]]:
     """By task and due date what was done. Raises `StoreUnavailable`."""
     out: dict[str, dict[date, DoneTask]] = {}

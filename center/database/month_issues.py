@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
 )
 
-from center.database.sql import prepare, reading, writing
+from center.database.sql import lock_out_writers, prepare, reading, writing
 
 _META: Final = MetaData()
 ISSUES: Final = Table(
@@ -123,16 +123,14 @@ def add_issue(engine: Engine, item: IssuedMonth, content: bytes, files: Mapping[
     """Issues a month. files: by language. Raises `IssuedMeanwhile` unless it is the next revision, and `StoreUnavailable`."""
     of_month = and_(ISSUES.c.site == item.site, ISSUES.c.month == item.month)
     with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("LOCK TABLE month_issues IN SHARE ROW EXCLUSIVE MODE")
+        lock_out_writers(connection, ISSUES)
         last = connection.scalar(select(func.max(ISSUES.c.revision)).where(of_month)) or 0
         if item.revision != last + 1:
             raise IssuedMeanwhile(f"revision {last} of {item.month} is the last; {item.revision} is not the next")
         connection.execute(ISSUES.insert().values(**vars(item), content=content))
-        key = {"site": item.site, "month": item.month, "revision": item.revision}
         for lang, file in files.items():
             digest = hashlib.sha256(file).hexdigest()
-            connection.execute(FILES.insert().values(**key, lang=lang, digest=digest, content=file))
+            connection.execute(FILES.insert().values(**_key(item), lang=lang, digest=digest, content=file))
         record(connection, item)
 
 
@@ -165,14 +163,12 @@ def file_of_issue(engine: Engine, item: IssuedMonth, lang: str) -> bytes | None:
 
 def add_signature(engine: Engine, item: IssuedMonth, signed: MonthSignature, record: RecordSignature) -> None:
     """Signs an issue. Raises `SignedAlready` and `StoreUnavailable`."""
-    key = {"site": item.site, "month": item.month, "revision": item.revision}
     with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("LOCK TABLE month_signatures IN SHARE ROW EXCLUSIVE MODE")
+        lock_out_writers(connection, SIGNATURES)
         there = select(SIGNATURES.c.who).where(_at(SIGNATURES, item), SIGNATURES.c.meaning == signed.meaning)
         if connection.scalar(there) is not None:
             raise SignedAlready(signed.meaning)
-        connection.execute(SIGNATURES.insert().values(**key, **vars(signed)))
+        connection.execute(SIGNATURES.insert().values(**_key(item), **vars(signed)))
         record(connection, item, signed)
 
 
@@ -185,8 +181,11 @@ def signatures_of(engine: Engine, item: IssuedMonth) -> list[MonthSignature]:
 
 
 def _at(table: Table, item: IssuedMonth) -> ColumnElement[bool]:
-    names = ("site", "month", "revision")
-    return and_(*(table.c[name] == getattr(item, name) for name in names))
+    return and_(*(table.c[name] == value for name, value in _key(item).items()))
+
+
+def _key(item: IssuedMonth) -> dict[str, Any]:
+    return {"site": item.site, "month": item.month, "revision": item.revision}
 
 
 def newest(issues: list[IssuedMonth]) -> dict[str, IssuedMonth]:

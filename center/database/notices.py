@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, and_, select
 
-from center.database.sql import opening, prepare, reading, writing
+from center.database.sql import lock_out_writers, opening, prepare, reading, writing
 from wire.bodies import MOST_NOTICES, Notice
 
 _META: Final = MetaData()
@@ -53,8 +53,7 @@ def store_notices(engine: Engine, site: str, gateway: str, notices: Iterable[Not
     rows = {item.id: _row(site, gateway, item) for item in list(notices)[:MOST_NOTICES]}
     of_gateway = and_(NOTICES.c.site == site, NOTICES.c.gateway == gateway)
     with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("LOCK TABLE notices IN SHARE ROW EXCLUSIVE MODE")
+        lock_out_writers(connection, NOTICES)
         ids = [row["id"] for row in rows.values()]
         known = set(connection.scalars(select(NOTICES.c.id).where(of_gateway, NOTICES.c.id.in_(ids))))
         new = {row["id"]: row for row in rows.values() if row["id"] not in known}

@@ -145,6 +145,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def lock_out_writers(connection: Connection, table: Table) -> None:
+    """Makes other transactions that change this table wait for the end of this one, as all writers do on SQLite anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
 @contextmanager
 def _unavailable() -> Iterator[None]:
     try:

@@ -14,8 +14,8 @@ from center.console.document import button, form
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join
 from center.console.draw.names import machine_page, named
-from words import moment, number, say
-from words.actions import change_text, day_text, least_text, range_text, signed, value_text, why_text
+from words import day_text, moment, number, say
+from words.actions import change_text, least_text, range_text, signed, value_text, why_text
 
 Row = Mapping[str, Any]
 HOME: Final = "/actions"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console.document import button, field, form
+from center.console.document import button, field, form, hidden
 from center.console.draw import time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
@@ -111,7 +111,7 @@ def forms(context: FormContext, asked: Asked, opened: str = "") -> Markup:
 
 def _form(context: FormContext, name: str, asked: Asked, *, is_title: bool = False) -> Markup:
     lang = context.lang
-    hidden = {"field": name, "key": context.key, "exact_from": context.window[0], "exact_to": context.window[1]}
+    sent = {"field": name, "key": context.key, "exact_from": context.window[0], "exact_to": context.window[1]}
     times = join(
         _time(say("console.declare.from", lang), "from", context.window[0]),
         _time(
@@ -120,7 +120,7 @@ def _form(context: FormContext, name: str, asked: Asked, *, is_title: bool = Fal
     )
     return form(
         context.here,
-        *(el("input", type="hidden", name=key, value=value) for key, value in hidden.items()),
+        hidden(sent),
         el("h2", say(f"console.declare.ask.{name}", lang)) if is_title else None,
         _value(context, name, asked),
         el("details", el("summary", say("console.declare.other_times", lang)), times, cls="fold")
@@ -133,11 +133,9 @@ def _form(context: FormContext, name: str, asked: Asked, *, is_title: bool = Fal
 def confirmation(here: str, fields: Mapping[str, str], doubt: str, lang: str) -> Markup:
     """What should be looked at again before it counts, and a form that sends the same all the same. fields: as they were
     sent; doubt: what is odd, in words."""
-    kept = (el("input", type="hidden", name=name, value=value) for name, value in fields.items())
     sent = form(
         here,
-        *kept,
-        el("input", type="hidden", name="confirmed", value="1"),
+        hidden({**fields, "confirmed": "1"}),
         button(say("console.declare.confirm", lang), "quiet"),
         cls="",
     )

@@ -14,7 +14,7 @@ from center.api.access import Aiming, Viewing, address_of
 from center.api.outside import outside
 from center.api.targets import TargetDesk, TargetPlace, TargetRequest
 from center.console import frame
-from center.console.document import button, choice, document, field, form, notice
+from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw import time_labels
 from center.console.draw.goals import kind_name, source_name, value_text
 from center.console.draw.markup import Child, el
@@ -26,7 +26,7 @@ from center.queries import sites as queries
 from center.queries.targets import CountingTarget, TargetRow, targets
 from center.runtime.state import CenterState
 from oee.kpi.targets import KINDS, RATIOS
-from words import moment, say
+from words import day_text, moment, say
 
 Row = Any
 _PLACE: Final = ("line", "machine", "product", "since", "kind")
@@ -152,8 +152,7 @@ class _Names:
         """Since when it holds."""
         if not day:
             return say("target.always", self.lang)
-        when = date.fromisoformat(day)
-        return say("target.since_day", self.lang, day=f"{when:%d/%m/%Y}" if self.lang == "vi" else day)
+        return say("target.since_day", self.lang, day=day_text(date.fromisoformat(day), self.lang))
 
 
 def _form(site: str, names: _Names) -> Markup:
@@ -211,11 +210,10 @@ def _row(site: str, row: TargetRow, names: _Names, *, may_set: bool) -> Markup:
     what = f"{kind_name(row['kind'], lang)}: {value_text(row['kind'], row['value'], lang)}"
     when = moment(time_labels.parse(row["at"]), lang) if row["at"] else ""
     told = say("target.by", lang, by=row["by"], when=when) if row["at"] else say("target.in_file", lang)
-    hidden = [el("input", type="hidden", name=name, value=str(row.get(name) or "")) for name in _PLACE]
+    place_fields = {name: str(row.get(name) or "") for name in _PLACE}
     withdraw = form(
         targets_page(site),
-        *hidden,
-        el("input", type="hidden", name="withdraw", value="1"),
+        hidden(place_fields | {"withdraw": "1"}),
         button(say("target.withdraw", lang), "quiet danger"),
         cls="",
     )

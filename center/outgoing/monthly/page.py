@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from center.api.access import Forbidden, Viewing, Writing, address_of
 from center.api.outside import outside
 from center.console import frame
-from center.console.document import button, choice, document, field, form, notice
+from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join
 from center.console.draw.names import maintenance_page, months_page, named, report_page, targets_page
@@ -144,10 +144,8 @@ class _Months:
         if self.viewer.may("aim"):
             why = field(self.tell("why"), "why", required="", maxlength="500") if content.revision > 1 else None
             label = self.tell("issue", n=content.revision)
-            hidden = [
-                el("input", type="hidden", name=name, value=text) for name, text in (("act", "issue"), ("month", month))
-            ]
-            parts.append(form(months_page(self.site), *hidden, why, button(label), cls="form no-print"))
+            asked = hidden({"act": "issue", "month": month})
+            parts.append(form(months_page(self.site), asked, why, button(label), cls="form no-print"))
         else:
             parts.append(el("p", self.tell("only_center"), cls="soft"))
         sheet = month_sheet(content, self.lang, draft=True)
@@ -202,10 +200,9 @@ class _Months:
         open_ones = [(key, say(f"monthly.sign.{key}", lang)) for key in SIGNATURES if key not in signed]
         sign = None
         if open_ones and self.viewer.may("write"):
-            hidden = {"act": "sign", "month": told["month"], "revision": str(told["revision"])}
             sign = form(
                 months_page(self.site),
-                *(el("input", type="hidden", name=name, value=text) for name, text in hidden.items()),
+                hidden({"act": "sign", "month": told["month"], "revision": str(told["revision"])}),
                 choice(self.tell("meaning"), "meaning", open_ones),
                 field(self.tell("position"), "position", maxlength="80"),
                 button(self.tell("sign")),

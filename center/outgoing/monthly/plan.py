@@ -22,6 +22,7 @@ from center.database.maintenance import (
     mark_done,
     new_task,
     prepare_maintenance,
+    task_of,
     tasks_of,
 )
 from center.model.times import BadQuestion, known_day
@@ -166,10 +167,9 @@ class PlanDesk:
         return local_date(zone_of(self.center, viewer, site), self.center.now_ns())
 
     def _task(self, viewer: Viewer, number: str) -> KeptTask:
-        for site in viewer.seen(self.center.ledger_cache.sites.ids()):
-            for task in tasks_of(self.engine, site):
-                if task.id == number:
-                    return task
+        task = task_of(self.engine, number)
+        if task is not None and task.site in viewer.seen(self.center.ledger_cache.sites.ids()):
+            return task
         raise UnknownSite(f"there is no task {number[:64]!r}; GET {V1}/maintenance lists them")
 
     def _enter(

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from center.api.access import Forbidden, Viewing, Writing, address_of
 from center.api.outside import outside
 from center.console import frame
-from center.console.document import button, choice, document, field, form, notice
+from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw.markup import Child, el
 from center.console.draw.names import machine_page, maintenance_page, months_page, named
 from center.model.times import BadQuestion
@@ -24,7 +24,7 @@ from center.queries import sites as queries
 from center.queries.question import zone_of
 from oee.kpi.maintenance import KINDS, TOLERANCES
 from oee.model.calendars import local_date
-from words import number, say
+from words import day_text, number, say
 
 
 def add_plan_pages(app: FastAPI, desk: PlanDesk) -> None:
@@ -103,8 +103,7 @@ class _Plan:
         return local_date(zone_of(self.desk.center, self.viewer, self.site), self.desk.center.now_ns())
 
     def _day(self, text: str) -> str:
-        day = date.fromisoformat(text)
-        return f"{day:%d/%m/%Y}" if self.lang == "vi" else text
+        return day_text(date.fromisoformat(text), self.lang)
 
     def _task(self, task: TaskAnswer, names: Mapping[str, str]) -> Markup:
         machine = el("a", names.get(task["machine"], task["machine"]), href=machine_page(self.site, task["machine"]))
@@ -125,11 +124,10 @@ class _Plan:
             return el("li", state, el("span", when), el("span", f"{said} {due['note']}".strip(), cls="soft"))
         if not self.viewer.may("write") or date.fromisoformat(due["due"]) > self._today():
             return el("li", state, el("span", when))
-        hidden = {"act": "done", "task": task["id"], "due": due["due"]}
         today = self._today().isoformat()
         sent = form(
             maintenance_page(self.site),
-            *(el("input", type="hidden", name=name, value=text) for name, text in hidden.items()),
+            hidden({"act": "done", "task": task["id"], "due": due["due"]}),
             el("input", type="date", name="done", value=today, max=today, aria_label=self.tell("done_on"), required=""),
             el(
                 "input", name="note", maxlength="500", placeholder=self.tell("note_on"), aria_label=self.tell("note_on")
@@ -140,9 +138,8 @@ class _Plan:
         return el("li", state, el("span", when), sent)
 
     def _end(self, task: TaskAnswer) -> Markup:
-        hidden = {"act": "end", "task": task["id"], "last": self._today().isoformat()}
-        inputs = (el("input", type="hidden", name=name, value=text) for name, text in hidden.items())
-        return form(maintenance_page(self.site), *inputs, button(self.tell("end"), "quiet danger"), cls="")
+        ending = hidden({"act": "end", "task": task["id"], "last": self._today().isoformat()})
+        return form(maintenance_page(self.site), ending, button(self.tell("end"), "quiet danger"), cls="")
 
     def _new(self, names: Mapping[str, str]) -> Markup:
         def options(prefix: str, keys: Any) -> list[tuple[str, str]]:
@@ -150,7 +147,7 @@ class _Plan:
 
         return form(
             maintenance_page(self.site),
-            el("input", type="hidden", name="act", value="add"),
+            hidden({"act": "add"}),
             choice(say("monthly.head.machine", self.lang), "machine", sorted(names.items())),
             field(say("monthly.head.task", self.lang), "title", required="", maxlength="200"),
             choice(say("monthly.head.kind", self.lang), "kind", options("monthly.kind", KINDS)),

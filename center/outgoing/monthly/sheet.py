@@ -11,7 +11,7 @@ from center.outgoing.monthly.figures import MachineFigures, MonthFigures, Moved,
 from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile, named
 from oee.advice.statistics.failures import BetweenFailures
 from oee.kpi.maintenance import DueTask
-from words import duration, hours, moment, number, percent, say
+from words import day_text, duration, hours, moment, number, percent, say
 from words.catalogue import catalogue
 
 _FACTORS: Final = ("availability", "performance", "quality")
@@ -51,7 +51,7 @@ class _Month:
         return self.tell("month", year=text[:4], month=text[5:])
 
     def day(self, day: date | None) -> str:
-        return "–" if day is None else f"{day:%d/%m/%Y}" if self.lang == "vi" else day.isoformat()
+        return "–" if day is None else day_text(day, self.lang)
 
     def share(self, ratio: float | None) -> str:
         return "–" if ratio is None else percent(ratio, self.lang)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from center.console.draw.goals import missed_at_best
 from center.console.draw.waterfall_bars import waterfall_bars
 from center.outgoing.reports.answer import ReportAnswer, ReportMachine, ReportStop
-from words import duration, hours, moment, number, percent, say
+from words import day_text, duration, hours, moment, number, percent, say
 from words.catalogue import catalogue
 
 Tone = Literal["", "good", "bad", "faint", "strong"]
@@ -113,8 +113,7 @@ class _Words:
     def period(self) -> str:
         """The day and the shift."""
         day = date.fromisoformat(self.report["date"])
-        when = f"{say(f'console.weekday.{day.weekday()}', self.lang)} "
-        when += f"{day:%d/%m/%Y}" if self.lang == "vi" else f"{day:%Y-%m-%d}"
+        when = f"{say(f'console.weekday.{day.weekday()}', self.lang)} {day_text(day, self.lang)}"
         shift = self.report["shift"]
         return self.tell("shift_of", shift=shift, day=when) if shift else self.tell("whole_day", day=when)
 
