@@ -23,6 +23,7 @@ from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
 from center.commands.keys import COMMANDS as KEYS
 from center.commands.machines import COMMANDS as MACHINES
+from center.commands.monthly import COMMANDS as MONTHLY
 from center.commands.quarantine import COMMANDS as QUARANTINE
 from center.commands.recount import COMMANDS as RECOUNT
 from center.commands.report import COMMANDS as REPORT
@@ -292,6 +293,7 @@ main.add_section(
         *ENROLMENT,
         *IMPORT,
         *REPORT,
+        *MONTHLY,
         *ALERTS,
         *QUARANTINE,
         *RECOUNT,

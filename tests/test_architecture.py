@@ -240,20 +240,23 @@ ARROWS = {
     """,
     "center/outgoing": """
         alerts/  -> mail
-        monthly/ -> reports/
-        reports/ -> mail
+        monthly/ -> reports/ apart
+        reports/ -> apart mail
+        apart
         mail
     """,
     "center/outgoing/monthly": """
-        page      -> api desk worker pdf sheet content
+        page      -> api desk sheet content
         plan_page -> plan
-        api       -> desk worker pdf content
-        desk      -> gather worker pdf sheet content
+        papers_page -> papers content
+        papers      -> content
+        api       -> desk content
+        desk      -> gather sheet content
         gather    -> figures content
         plan
-        worker  -> pdf
         pdf     -> sheet archive content
-        sheet   -> figures content
+        sheet   -> parts figures content
+        parts   -> figures content
         figures -> content
         archive -> content
         content

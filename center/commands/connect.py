@@ -170,6 +170,12 @@ class RunningCenter:
         """Nothing to free."""
 
 
+def content_from(center: RunningCenter, path: str) -> bytes:
+    """The bytes of a response. Raises `CannotReach`, or `LookupError` for a 404."""
+    with center._response(path) as answer:  # noqa: SLF001  # beside it
+        return b"".join(_chunks(center.url, answer))
+
+
 def machines_of(center: "RunningCenter | StoppedCenter") -> list[dict[str, Any]]:
     """All machines of all sites."""
     if isinstance(center, RunningCenter):

@@ -34,6 +34,7 @@ from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.upkeep.metrics import add_metrics, waiting_metrics
 from center.database.maintenance import KeptTask
 from center.database.month_issues import IssuedMonth, MonthSignature, plain_issue
+from center.database.month_papers import MonthObjective, MonthReference
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_action import KeptAction
@@ -42,6 +43,7 @@ from center.model.viewer import Viewer
 from center.outgoing.alerts.api import add_alerts
 from center.outgoing.monthly.api import add_months
 from center.outgoing.monthly.desk import MonthDesk, RecordIssue
+from center.outgoing.monthly.papers import PaperDesk, RecordWritten, add_papers
 from center.outgoing.monthly.plan import PlanDesk, RecordChange, add_maintenance
 from center.outgoing.reports.api import add_report, add_report_mails
 from center.run.bodies import BODY_S, Bodies
@@ -105,6 +107,7 @@ def application(
     )
     add_months(app, months)
     add_maintenance(app, PlanDesk(center, declaring.engine, _plan_recorder(center)))
+    add_papers(app, PaperDesk(center, declaring.engine, _paper_recorder(center)))
     add_report(app, center)
     add_report_mails(app, center, declaring.engine)
     if accounts:
@@ -154,6 +157,21 @@ def _plan_recorder(center: CenterState) -> RecordChange:
         about = f"{task.site}/{task.machine}"
         shown = {"text": task.title, **detail}
         audit.record(connection, center.now_ns(), Actor(who, address), f"maintenance.{what}", about, **shown)
+
+    return record
+
+
+def _paper_recorder(center: CenterState) -> RecordWritten:
+    def record(connection: Connection, who: str, address: str, item: MonthObjective | MonthReference) -> None:
+        if isinstance(item, MonthObjective):
+            about = "/".join(part for part in (item.site, item.machine) if part)
+            detail: dict[str, Any] = {"kind": item.kind, "since": item.since}
+            detail |= {"value": None if item.value_u is None else item.value_u / 1e6}
+            what = "month.aimed"
+        else:
+            about, what = item.site, "month.referred"
+            detail = {"text": item.title, "place": item.place, "edition": item.edition, "owner": item.owner}
+        audit.record(connection, center.now_ns(), Actor(who, address), what, about, **detail)
 
     return record
 

@@ -384,10 +384,12 @@ def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None)
         add_report_page(app, center)  # before the console, which answers every other path
         if months := getattr(app.state, "months", None):
             from center.outgoing.monthly.page import add_month_pages  # noqa: PLC0415  # as above
+            from center.outgoing.monthly.papers_page import add_paper_pages  # noqa: PLC0415  # as above
             from center.outgoing.monthly.plan_page import add_plan_pages  # noqa: PLC0415  # as above
 
             add_month_pages(app, months)
             add_plan_pages(app, app.state.maintenance)
+            add_paper_pages(app, app.state.papers)
         if desk := getattr(app.state, "alerts", None):
             from center.outgoing.alerts.page import add_alert_page  # noqa: PLC0415  # as above
 

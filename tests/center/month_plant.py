@@ -42,6 +42,19 @@ def machine(name, month, *, target=650_000, **last):
     }
 
 
+PAPERS = {
+    "objectives": [
+        {"machine": "press-1", "kind": "mtbf_s", "value_u": 36_000_000_000, "since": "2026-01", "by": "hoa"},
+        {"machine": "press-2", "kind": "mttr_s", "value_u": 1_800_000_000, "since": "2026-01", "by": "hoa"},
+        {"machine": "", "kind": "pm", "value_u": 900_000, "since": "2025-06", "by": "hoa"},
+        {"machine": "", "kind": "planned_share", "value_u": 300_000, "since": "2025-06", "by": "hoa"},
+    ],
+    "references": [{"topic": "parts", "title": "Danh mục phụ tùng", "place": "Kho A", "edition": "v.C", "owner": "Nam"}],
+    "changes": [{"month": "2025-11", "gateway": "main", "what": ("ideal", "calendar")}],
+}  # fmt: skip
+"""Objectives beside the targets, papers elsewhere, and changes of site files."""
+
+
 def month_content(month="2026-02", **more):
     """A month with something in every section."""
     day = date.fromisoformat(f"{month}-02")
@@ -57,7 +70,7 @@ def month_content(month="2026-02", **more):
         {"due": day.replace(day=22), "until": day.replace(day=24), "done": None, "by": "", "note": ""},
     ]
     plain = {
-        "format": 1, "site": "van-long", "site_name": {"vi": "Nhựa Vân Long", "en": "Van Long Plastics"},
+        "format": 2, "site": "van-long", "site_name": {"vi": "Nhựa Vân Long", "en": "Van Long Plastics"},
         "timezone": "Asia/Ho_Chi_Minh", "month": month, "revision": 1, "prior": "", "why": "",
         "made": "2026-03-04T09:15:00+07:00", "made_by": "hoa", "today": date(2026, 3, 4), "formula": "nakajima",
         "software": "0.1.0", "audit_head": "c" * 64,
@@ -75,7 +88,9 @@ def month_content(month="2026-02", **more):
         "actions": [{"id": "a1", "machines": ["press-1"], "what": "Vệ sinh khuôn mỗi ca", "cause": "Bavia bám khuôn", "owner": "Hùng",
                      "state": "judged", "created": "2026-01-05T08:00:00+07:00", "due": date(2026, 2, 20), "result": "verified",
                      "exploratory": False, "minutes_c": (4500, 9800, 15200),
-                     "says": {"vi": "OEE tăng.", "en": "OEE rose."}}],
+                     "says": {"vi": "OEE tăng.", "en": "OEE rose."},
+                     "numbers": {"metric": "oee", "before_u": 601_000, "after_u": 653_000, "change_u": (11_000, 52_000, 93_000),
+                                 "least_u": 40_000, "days": (40, 28)}}],
         "trust": {"scheduled_ms": 800 * HOUR_MS, "known_ms": 800 * HOUR_MS, "unknown_ms": 0, "missing_ms": 0, "missing_envelopes": 0,
                   "unverified": [], "without_calendar": 0},
         "earlier": [], "declared": [],

@@ -325,6 +325,35 @@ def test_a_late_declaration_makes_a_revision_and_changes_nothing_of_the_old_file
     assert [row["revision"] for row in ask(center, "lan", "GET", "months", params={"site": SITE}).json()] == [2, 1]
 
 
+def test_what_a_report_aims_at_and_refers_to(center, first):
+    aim = {"site": SITE, "kind": "mttr_s", "since": "2026-01", "value": 1800, "machine": "press-2"}
+    paper = {"site": SITE, "topic": "parts", "title": " Danh mục  phụ tùng ", "place": "Kho A", "edition": "3"}
+    assert ask(center, "lan", "PUT", "months/objectives", json=aim).status_code == 403
+    assert ask(center, "lan", "PUT", "months/references", json=paper).status_code == 403
+    for wrong in ({"value": -1}, {"value": 1e9}, {"since": "2026-13"}, {"kind": "planned_share", "value": 0.5}):
+        assert ask(center, "hoa", "PUT", "months/objectives", json=aim | wrong).status_code == 422, wrong
+    assert ask(center, "hoa", "PUT", "months/objectives", json=aim | {"machine": "sew-3"}).status_code == 404
+    assert ask(center, "hoa", "PUT", "months/references", json=paper | {"title": "  "}).status_code == 422
+    assert ask(center, "hoa", "PUT", "months/objectives", json=aim).status_code == 200
+    later = aim | {"since": "2026-03", "value": 1200}
+    told = ask(center, "hoa", "PUT", "months/objectives", json=later).json()
+    assert [(item["value"], item["since"]) for item in told["objectives"]] == [(1200.0, "2026-03")]
+    told = ask(center, "hoa", "PUT", "months/references", json=paper).json()
+    assert told["references"][0]["title"] == "Danh mục phụ tùng"
+    assert ask(center, "hung", "GET", "months/papers", params={"site": SITE}).status_code == 404
+    draft = content_of(ask(center, "lan", "GET", "months/draft", params=ASKED).content)
+    assert [(item.kind, item.value_u) for item in draft.objectives] == [("mttr_s", 1_800_000_000)]
+    assert [item.title for item in draft.references] == ["Danh mục phụ tùng"]
+    gone = {key: paper[key] for key in ("site", "topic")} | {"title": "Danh mục phụ tùng"}
+    assert ask(center, "hoa", "PUT", "months/references", json=gone).json()["references"] == []
+    told = ask(center, "hoa", "PUT", "months/objectives", json=later | {"value": None}).json()
+    assert told["objectives"] == []
+    draft = content_of(ask(center, "lan", "GET", "months/draft", params=ASKED).content)
+    assert [item.value_u for item in draft.objectives] == [1_800_000_000], "what held in a month stays"
+    what = [row.what for row in audit.entries(center.engine)[0]]
+    assert (what.count("month.aimed"), what.count("month.referred")) == (3, 2)
+
+
 def test_every_change_is_in_the_audit_trail(center, first, task):
     assert ask(center, "lan", "POST", f"maintenance/{task['id']}/end", json={"last": "2026-03-05"}).status_code == 403
     assert ask(center, "hoa", "POST", f"maintenance/{task['id']}/end", json={"last": "2026-03-05"}).status_code == 200

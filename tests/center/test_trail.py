@@ -35,6 +35,7 @@ from center.database.findings import open_findings
 from center.database.notices import open_notices
 from center.outgoing.alerts.page import add_alert_page
 from center.outgoing.monthly.page import add_month_pages
+from center.outgoing.monthly.papers_page import add_paper_pages
 from center.outgoing.monthly.plan_page import add_plan_pages
 from config.alerts import AlertsModel
 from nicegui import app as pages
@@ -46,6 +47,7 @@ made = plant.whole(notices=open_notices(url), findings=open_findings(url), alert
 add_alert_page(made, plant.center, made.state.alerts)
 add_month_pages(made, made.state.months)
 add_plan_pages(made, made.state.maintenance)
+add_paper_pages(made, made.state.papers)
 mount(made, plant.center, plant.accounts)
 administering = Administering.__metadata__[0].dependency
 

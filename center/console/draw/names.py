@@ -46,6 +46,11 @@ def months_page(site: str, **selection: str) -> str:
     return f"{path}?{urlencode(selection)}" if selection else path
 
 
+def papers_page(site: str) -> str:
+    """The address of what a site's monthly reports aim at and refer to."""
+    return outside(f"/months/{quote(site, safe='')}/papers")
+
+
 def maintenance_page(site: str) -> str:
     """The address of a site's maintenance plan."""
     return outside(f"/maintenance/{quote(site, safe='')}")

@@ -19,10 +19,9 @@ from center.database.month_issues import (
 )
 from center.model.times import iso
 from center.model.viewer import Viewer
-from center.outgoing.monthly.content import MonthContent, canonical
+from center.outgoing.apart import NoPdf
+from center.outgoing.monthly.content import Language, MonthContent, canonical
 from center.outgoing.monthly.desk import MonthDesk
-from center.outgoing.monthly.pdf import Language
-from center.outgoing.monthly.worker import NoPdf
 from center.queries.question import zone_of
 
 PDF: Final = "application/pdf"

@@ -9,16 +9,27 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oee.kpi.maintenance import MaintenanceKind, Tolerance
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+FORMATS: Final = (1, 2)
+"""Those that this program reads: issues of format 1 know no `_SINCE_2`."""
+_SINCE_2: Final = ("objectives", "references", "changes")
+Language = Literal["vi", "en", "both"]
+LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en", "both")
+PDF_MAKER: Final = "center.outgoing.monthly.pdf:month_pdf"
+"""For `center.outgoing.apart`."""
 MONTHS: Final = 12
 """How many months a report looks back, its own included."""
 PPM: Final = 1_000_000
+OBJECTIVES: Final = ("mtbf_s", "mttr_s", "pm", "planned_share")
+"""What is aimed at beside the targets: seconds, and ratios of PM compliance and of planned maintenance [1]."""
+TOPICS: Final = ("parts", "resources", "customer", "methods", "other")
+"""What a report refers to."""
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 Texts = Annotated[dict[str, str], Field(max_length=8)]
@@ -91,9 +102,52 @@ class TaskOfMonth(_Part):
     dues: tuple[DueOfTask, ...]
 
 
+class VerdictOfMonth(_Part):
+    """The numbers of a verdict, as it was told [millionths of the measure's unit]; None where there is none. change: lowest, best,
+    highest; least: the smallest change that the plan could show; days: that counted before and after.
+    """
+
+    metric: str
+    before_u: int | None
+    after_u: int | None
+    change_u: tuple[int, int, int] | None
+    least_u: int | None
+    days: tuple[int, ...]
+
+
+class ObjectiveOfMonth(_Part):
+    """What was to be reached in the month beside the targets. machine: "" for all together; kind: of `OBJECTIVES`; value_u: [millionths
+    of a second or of 1]; since: from which month on it holds.
+    """
+
+    machine: str
+    kind: str
+    value_u: int
+    since: str
+    by: str
+
+
+class ReferenceOfMonth(_Part):
+    """A paper that is kept elsewhere. topic: of `TOPICS`."""
+
+    topic: str
+    title: str
+    place: str
+    edition: str
+    owner: str
+
+
+class ChangeOfMonth(_Part):
+    """What a new site file changed in a month: formula, ideal times, calendars."""
+
+    month: str
+    gateway: str
+    what: tuple[str, ...]
+
+
 class ActionOfMonth(_Part):
     """An action. result: of its verdict, "" before; minutes_c: gained a week, lowest, best and highest [1/100 min]; says: the
-    verdict in words.
+    verdict in words; numbers: of the verdict, None before and in format 1.
     """
 
     id: str
@@ -108,6 +162,7 @@ class ActionOfMonth(_Part):
     exploratory: bool
     minutes_c: tuple[int, int, int] | None
     says: Texts
+    numbers: VerdictOfMonth | None = None
 
 
 class TrustOfMonth(_Part):
@@ -186,11 +241,19 @@ class MonthContent(_Part):
     earlier: tuple[EarlierIssue, ...]
     declared: tuple[DeclaredSince, ...]
     site_files: tuple[SiteFile, ...]
+    objectives: tuple[ObjectiveOfMonth, ...] = ()
+    references: tuple[ReferenceOfMonth, ...] = ()
+    changes: tuple[ChangeOfMonth, ...] = ()
 
 
 def canonical(content: MonthContent) -> bytes:
     """The content as UTF-8 JSON with sorted keys and without spaces. Raises `NotCanonical` for a number that is no integer."""
     plain = content.model_dump(mode="json", warnings=False)  # `_refuse_floats` says more
+    if content.format == 1:
+        for name in _SINCE_2:
+            del plain[name]
+        for action in plain["actions"]:
+            del action["numbers"]
     _refuse_floats(plain)
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
@@ -207,8 +270,8 @@ def content_of(data: bytes) -> MonthContent:
     except ValidationError as error:
         first = error.errors()[0]
         raise NotCanonical(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if content.format != FORMAT:
-        raise NotCanonical(f"format: {content.format}; this program reads {FORMAT}")
+    if content.format not in FORMATS:
+        raise NotCanonical(f"format: {content.format}; this program reads {', '.join(map(str, FORMATS))}")
     if canonical(content) != data:
         raise NotCanonical("the file is not in canonical form; was it edited?")
     return content

@@ -23,13 +23,23 @@ from center.database.month_issues import (
     newest,
     signatures_of,
 )
+from center.database.month_papers import objectives_of, references_of
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
-from center.outgoing.monthly.content import MONTHS, MonthContent, canonical, content_of, digest_of, is_month
+from center.outgoing.apart import made_apart
+from center.outgoing.monthly.content import (
+    LANGUAGES,
+    MONTHS,
+    PDF_MAKER,
+    Language,
+    MonthContent,
+    canonical,
+    content_of,
+    digest_of,
+    is_month,
+)
 from center.outgoing.monthly.gather import MonthAsked, MonthSources, gather, month_ends
-from center.outgoing.monthly.pdf import LANGUAGES, Language
 from center.outgoing.monthly.sheet import SIGNATURES
-from center.outgoing.monthly.worker import made_apart
 from center.queries.question import UnknownSite, zone_of
 from center.runtime.state import CenterState
 from oee.model.calendars import local_date
@@ -106,6 +116,8 @@ class MonthDesk:
             else [],
             issued=[(item, self.content(viewer, item)) for item in last.values() if item.month <= month],
             declared=declared_since(self.engine, site, since_ns, *ends, _MOST_DECLARED),
+            objectives=objectives_of(self.engine, site, month),
+            references=references_of(self.engine, site),
         )
         return gather(self.center, viewer, asked, sources)
 
@@ -117,7 +129,7 @@ class MonthDesk:
         if content.revision > 1 and not content.why:
             raise BadQuestion("why: the month is issued already; say what the revision is made for")
         data = canonical(content)
-        files = {str(lang): file for lang, file in made_apart(data, LANGUAGES).items()}
+        files = made_apart(PDF_MAKER, data, LANGUAGES)
         item = IssuedMonth(
             site, month, content.revision, digest_of(data), self.center.now_ns(), viewer.name[:80], content.why
         )

@@ -41,7 +41,9 @@ class MachineFigures:
 
 @dataclass(frozen=True)
 class Objective:
-    """A target and what was reached. met: None while the target lies within the bounds of OEE, or nothing is known."""
+    """A target and what was reached. machine: "" for all together; met: None while the target lies within the bounds of OEE or
+    the limits of MTBF or MTTR, or nothing is known.
+    """
 
     machine: str
     kind: str
@@ -105,12 +107,13 @@ def figures_of(content: MonthContent) -> MonthFigures:
     history[""] = [_together([item.months[index] for item in content.machines], formula) for index in range(months)]
     machines = {name: rows[-1] for name, rows in history.items() if name}
     tasks = {task.id: compliance(_dues(task), content.today) for task in content.tasks}
-    objectives = _objectives(content, machines)
     lost = [row for row in content.losses if row.us > 0]
     stopped = sum(row.us for row in lost if row.state in _STOPPED)
     unexplained = sum(row.us for row in lost if row.state in _UNEXPLAINED and not row.reason)
     planned = sum(row.us for row in content.losses if row.maintenance in _PLANNED)
     together = history[""][-1] if months else machine_figures(0, {}, formula)
+    share = planned_share(planned, sum(row.us for row in content.losses if row.state == "breakdown"))
+    objectives = _objectives(content, machines) + _aims(content, machines | {"": together}, share)
     return MonthFigures(
         machines=machines,
         together=together,
@@ -118,7 +121,7 @@ def figures_of(content: MonthContent) -> MonthFigures:
         objectives=objectives,
         tasks=tasks,
         compliance=compliance([due for task in content.tasks for due in _dues(task)], content.today),
-        planned_share=planned_share(planned, sum(row.us for row in content.losses if row.state == "breakdown")),
+        planned_share=share,
         lost_us=sum(row.us for row in lost if row.state != "planned_stop"),
         unexplained=unexplained / stopped if stopped else None,
         trusted=_trusted(content, together),
@@ -175,6 +178,33 @@ def _objectives(content: MonthContent, machines: Mapping[str, MachineFigures]) -
     return out
 
 
+def _aims(content: MonthContent, machines: Mapping[str, MachineFigures], share: float | None) -> list[Objective]:
+    """The objectives beside the targets: longer between failures, shorter repairs, more maintenance done and planned."""
+    out = []
+    for item in content.objectives:
+        target, found = item.value_u / PPM, machines.get(item.machine)
+        if item.kind in ("pm", "planned_share"):
+            dues = [due for task in content.tasks if item.machine in ("", task.machine) for due in _dues(task)]
+            actual = compliance(dues, content.today).ratio if item.kind == "pm" else None if item.machine else share
+            met = None if actual is None else actual >= target
+        elif found is None:
+            actual, met = None, None
+        elif item.kind == "mtbf_s":
+            actual, met = found.values["mtbf_s"], _within(found.mtbf, target)
+        else:
+            actual, repaired = found.values["mttr_s"], _within(found.mttr, target)
+            met = None if repaired is None else not repaired
+        out.append(Objective(item.machine, item.kind, target, actual, met))
+    return out
+
+
+def _within(found: BetweenFailures | None, target: float) -> bool | None:
+    """Whether all that fits the failures is above the target (True) or below it (False); None between."""
+    if found is None or (found.low < target and (found.high is None or target < found.high)):
+        return None
+    return found.low >= target
+
+
 def _trusted(content: MonthContent, together: MachineFigures) -> Trusted:
     trust, covered = content.trust, together.values["coverage"]
     if covered is None or covered < UNSURE:
@@ -185,6 +215,7 @@ def _trusted(content: MonthContent, together: MachineFigures) -> Trusted:
 
 def _gaps(content: MonthContent, objectives: Sequence[Objective]) -> list[ReportGap]:
     acted = {name for item in content.actions if item.state in ACTING for name in item.machines}
+    acted |= {""} if acted else set()
     gaps = [
         ReportGap(item.machine, item.kind) for item in objectives if item.met is False and item.machine not in acted
     ]

@@ -1,15 +1,18 @@
 """A month's sums from the store, the plan, the actions and earlier issues. Queries the store: not for the event loop."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from center.api.advice.action_answers import ActionAnswer
+from center.api.advice.action_answers import ActionAnswer, VerdictAnswer
 from center.database.declarations import DeclarationRecord
 from center.database.maintenance import DoneTask, KeptTask
 from center.database.month_issues import IssuedMonth
+from center.database.month_papers import MonthObjective, MonthReference
 from center.model.buckets import date_start_ns
 from center.model.sites import site_machine
 from center.model.times import iso
@@ -19,6 +22,7 @@ from center.outgoing.monthly.content import (
     MONTHS,
     PPM,
     ActionOfMonth,
+    ChangeOfMonth,
     DeclaredSince,
     DueOfTask,
     EarlierIssue,
@@ -26,11 +30,14 @@ from center.outgoing.monthly.content import (
     LossOfMonth,
     MonthContent,
     MonthOfMachine,
+    ObjectiveOfMonth,
+    ReferenceOfMonth,
     ReportedMachine,
     SiteFile,
     Sums,
     TaskOfMonth,
     TrustOfMonth,
+    VerdictOfMonth,
     first_day,
     month_after,
 )
@@ -80,6 +87,8 @@ class MonthSources:
     actions: Sequence[ActionAnswer]
     issued: Sequence[tuple[IssuedMonth, MonthContent]]
     declared: Sequence[DeclarationRecord]
+    objectives: Sequence[MonthObjective] = ()
+    references: Sequence[MonthReference] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,18 @@ def gather(center: CenterState, viewer: Viewer, asked: MonthAsked, sources: Mont
         earlier=_earlier(at, reported, sources.issued),
         declared=tuple(_declared(row, zone) for row in sources.declared),
         site_files=_site_files(at, during),
+        objectives=tuple(
+            ObjectiveOfMonth(machine=item.machine, kind=item.kind, value_u=item.value_u, since=item.since, by=item.by)
+            for item in sources.objectives
+            if item.value_u is not None
+        ),
+        references=tuple(
+            ReferenceOfMonth(
+                topic=item.topic, title=item.title, place=item.place, edition=item.edition, owner=item.owner
+            )
+            for item in sources.references
+        ),
+        changes=_changes(at),
     )
 
 
@@ -295,7 +316,26 @@ def _action(row: ActionAnswer) -> ActionOfMonth:
         exploratory=row["exploratory"],
         minutes_c=(hundredths[0], hundredths[1], hundredths[2]) if hundredths else None,
         says=dict(verdict["says"]) if verdict else {},
+        numbers=_numbers(row["plan"]["metric"], verdict) if verdict else None,
     )
+
+
+def _numbers(metric: str, verdict: VerdictAnswer) -> VerdictOfMonth:
+    change = verdict["change"]
+    low, value, high = (_millionths(change[key]) if change else None for key in ("low", "value", "high"))
+    whole = None if low is None or value is None or high is None else (low, value, high)
+    return VerdictOfMonth(
+        metric=metric,
+        before_u=_millionths(verdict["before"]),
+        after_u=_millionths(verdict["after"]),
+        change_u=whole,
+        least_u=_millionths(verdict["least"]),
+        days=tuple(verdict["days"]),
+    )
+
+
+def _millionths(value: float | None) -> int | None:
+    return None if value is None or not math.isfinite(value) else round(value * PPM)
 
 
 def _earlier(
@@ -331,6 +371,29 @@ def _declared(item: DeclarationRecord, zone: ZoneInfo) -> DeclaredSince:
         value=row.value,
         start=iso(row.start_ns, zone),
     )
+
+
+def _changes(at: _Gathering) -> tuple[ChangeOfMonth, ...]:
+    """What new site files changed of the reported months' numbers."""
+    start_ns, end_ns = month_ends(at.zone, at.asked.month, MONTHS - 1)
+    sites, found = at.center.ledger_cache.sites, []
+    for gateway in sites.gateways(at.asked.site):
+        revisions = sites.revisions(at.asked.site, gateway)
+        for before, after in pairwise(revisions):
+            if not start_ns <= after.valid_from_ns < end_ns:
+                continue
+            old, new = before.body, after.body
+            ideals = [{key: item.ideal_s for key, item in body.products.items()} for body in (old, new)]
+            told = {
+                "formula": old.formula != new.formula,
+                "ideal": ideals[0] != ideals[1],
+                "calendar": old.calendars != new.calendars,
+            }
+            what = tuple(key for key, changed in told.items() if changed)
+            if what:
+                month = f"{local_date(at.zone, after.valid_from_ns):%Y-%m}"
+                found.append(ChangeOfMonth(month=month, gateway=gateway, what=what))
+    return tuple(sorted(set(found), key=lambda item: (item.month, item.gateway, item.what)))
 
 
 def _site_files(at: _Gathering, during: tuple[int, int]) -> tuple[SiteFile, ...]:

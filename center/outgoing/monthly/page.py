@@ -15,16 +15,15 @@ from center.console import frame
 from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join
-from center.console.draw.names import maintenance_page, months_page, named, report_page, targets_page
+from center.console.draw.names import maintenance_page, months_page, named, papers_page, report_page, targets_page
 from center.database.month_issues import ChangedIssue, IssuedMeanwhile, IssuedMonth, SignedAlready
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
+from center.outgoing.apart import NoPdf
 from center.outgoing.monthly.api import IssuedMonthAnswer, issued_answer
-from center.outgoing.monthly.content import MONTHS, is_month, month_after
+from center.outgoing.monthly.content import LANGUAGES, MONTHS, is_month, month_after
 from center.outgoing.monthly.desk import MonthDesk
-from center.outgoing.monthly.pdf import LANGUAGES
 from center.outgoing.monthly.sheet import SIGNATURES, month_sheet
-from center.outgoing.monthly.worker import NoPdf
 from center.outgoing.reports.html import page_content
 from center.queries import sites as queries
 from center.queries.question import UnknownSite, zone_of
@@ -118,6 +117,7 @@ class _Months:
             "nav", el("a", say("console.fleet", lang), href=outside("/")), el("span", "›"), el("span", site),
             el("a", say("report.title", lang), href=report_page(self.site), cls="aside"),
             el("a", say("target.link", lang), href=targets_page(self.site)),
+            el("a", say("papers.link", lang), href=papers_page(self.site)),
             el("a", say("maintenance.link", lang), href=maintenance_page(self.site)), cls="crumbs no-print",
         )  # fmt: skip
         head = el("div", el("h1", title), cls="admin-head no-print")

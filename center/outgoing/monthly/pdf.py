@@ -1,7 +1,6 @@
 """The month as an archive file: PDF/A-3u from nothing but the issued sums, which are attached to it."""
 
 from datetime import datetime
-from typing import Final, Literal
 
 from reportlab.platypus import PageBreak
 
@@ -10,12 +9,9 @@ from center.outgoing.monthly.content import content_of
 from center.outgoing.monthly.sheet import foot_of, month_sheet
 from center.outgoing.reports.pdf import built, parts_of
 
-Language = Literal["vi", "en", "both"]
-LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en", "both")
 
-
-def month_pdf(issued: bytes, lang: Language) -> bytes:
-    """The file; of the same sums always the same bytes. issued: canonical JSON. Raises `NotCanonical`."""
+def month_pdf(issued: bytes, lang: str) -> bytes:
+    """The file; of the same sums always the same bytes. issued: canonical JSON; lang: of `LANGUAGES`. Raises `NotCanonical`."""
     content = content_of(issued)
     chosen = ("vi", "en") if lang == "both" else (lang,)
     sheets = [month_sheet(content, one) for one in chosen]

@@ -1,96 +1,41 @@
 """The month as people read it, in one language, from its content alone: the same for page and PDF. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Final
 
-from center.outgoing.monthly.content import PPM, MonthContent, canonical, digest_of
-from center.outgoing.monthly.figures import MachineFigures, MonthFigures, Moved, figures_of
-from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile, named
-from oee.advice.statistics.failures import BetweenFailures
+from center.outgoing.monthly.content import PPM, TOPICS, MonthContent, VerdictOfMonth, canonical, digest_of
+from center.outgoing.monthly.figures import MachineFigures, Moved
+from center.outgoing.monthly.parts import SECONDS, MonthWords, history_section, objectives_section
+from center.outgoing.reports.sheet import (
+    ReportSheet,
+    SheetCell,
+    SheetRow,
+    SheetSection,
+    SheetTable,
+    SheetTile,
+    named,
+)
 from oee.kpi.maintenance import DueTask
-from words import day_text, duration, hours, moment, number, percent, say
+from words import duration, hours, number, say
 from words.catalogue import catalogue
 
 _FACTORS: Final = ("availability", "performance", "quality")
-_SECONDS: Final = {"mtbf_s": (3600, "hours"), "mttr_s": (60, "minutes")}
 _MOST_LOSSES: Final = 12
 _HOUR_US: Final = 3_600_000_000
-_ELSEWHERE: Final = ("parts", "resources", "customer", "methods")
 SIGNATURES: Final = ("prepared", "reviewed", "approved")
 _WIDE: Final = 0.02
 _TRUST_TONES: Final = {"yes": "good", "reserved": "", "no": "bad"}
 
 
-@dataclass(frozen=True)
-class _Month:
-    content: MonthContent
-    lang: str
-
-    @cached_property
-    def figures(self) -> MonthFigures:
-        return figures_of(self.content)
-
-    @cached_property
-    def names(self) -> Mapping[str, str]:
-        names = {item.id: named(item.name, self.lang, item.id) for item in self.content.machines}
-        return names | {"": self.tell("all")}
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"monthly.{key}", self.lang, **values)
-
-    def heads(self, *keys: str) -> list[str]:
-        return [self.tell(f"head.{key}") for key in keys]
-
-    def machine(self, name: str) -> str:
-        return self.names.get(name, name)
-
-    def month(self, text: str) -> str:
-        return self.tell("month", year=text[:4], month=text[5:])
-
-    def day(self, day: date | None) -> str:
-        return "–" if day is None else day_text(day, self.lang)
-
-    def share(self, ratio: float | None) -> str:
-        return "–" if ratio is None else percent(ratio, self.lang)
-
-    def moment(self, text: str) -> str:
-        return moment(datetime.fromisoformat(text), self.lang)
-
-    def kpi(self, key: str) -> str:
-        return self.tell(f"figure.{key}")
-
-    def figure(self, key: str, value: float | None) -> str:
-        """A figure with its unit."""
-        if value is None:
-            return "–"
-        if key == "failures":
-            return number(value, self.lang)
-        if key in _SECONDS:
-            divisor, unit = _SECONDS[key]
-            return self.tell(unit, n=number(value / divisor, self.lang, 1))
-        return percent(value, self.lang)
-
-    def limits(self, found: BetweenFailures | None, divisor: int) -> str:
-        if found is None:
-            return ""
-        low = number(found.low / divisor, self.lang, 1)
-        if found.high is None:
-            return self.tell("longer", low=low)
-        return self.tell("range", low=low, high=number(found.high / divisor, self.lang, 1))
-
-
 def month_sheet(content: MonthContent, lang: str, *, draft: bool = False) -> ReportSheet:
     """The report in a language. draft: it is not issued yet."""
-    words = _Month(content, lang)
+    words = MonthWords(content, lang)
     state = words.tell("draft") if draft else words.tell("revision", n=content.revision)
     site = named(content.site_name, lang, content.site)
     sections = [
         _issue(words, draft=draft),
-        _objectives(words),
-        _history(words),
+        objectives_section(words),
+        history_section(words),
         _machines(words),
         _losses(words),
         _maintenance(words),
@@ -107,7 +52,7 @@ def month_sheet(content: MonthContent, lang: str, *, draft: bool = False) -> Rep
 
 def foot_of(content: MonthContent, lang: str) -> str:
     """The line at the end of each page."""
-    words = _Month(content, lang)
+    words = MonthWords(content, lang)
     site, month = named(content.site_name, lang, content.site), words.month(content.month)
     digest = digest_of(canonical(content))
     return words.tell(
@@ -115,7 +60,7 @@ def foot_of(content: MonthContent, lang: str) -> str:
     )
 
 
-def _tiles(words: _Month) -> list[SheetTile]:
+def _tiles(words: MonthWords) -> list[SheetTile]:
     figures, lang = words.figures, words.lang
     values, whole = figures.together.values, figures.compliance
     trusted = words.tell(f"trusted.{figures.trusted}")
@@ -132,12 +77,12 @@ def _tiles(words: _Month) -> list[SheetTile]:
     ]
 
 
-def _bounds(words: _Month, found: MachineFigures) -> str:
+def _bounds(words: MonthWords, found: MachineFigures) -> str:
     low, high = found.values["oee_low"], found.values["oee_high"]
     return "" if low is None or high is None else words.tell("range", low=words.share(low), high=words.share(high))
 
 
-def _issue(words: _Month, *, draft: bool) -> SheetSection:
+def _issue(words: MonthWords, *, draft: bool) -> SheetSection:
     content, trust, figures = words.content, words.content.trust, words.figures
     made = words.tell("issue.by", when=words.moment(content.made), who=content.made_by)
     scope = words.tell("issue.machines", n=number(len(content.machines), words.lang))
@@ -168,59 +113,7 @@ def _issue(words: _Month, *, draft: bool) -> SheetSection:
     return SheetSection("issue", words.tell("issue"), [SheetCell(note, "", "bad") for note in notes], table)
 
 
-def _objectives(words: _Month) -> SheetSection:
-    found, title = words.figures.objectives, words.tell("objectives")
-    if not found:
-        return SheetSection("objectives", title, [SheetCell(words.tell("objectives.none"), "", "bad")])
-    rows = []
-    for item in found:
-        verdict = "unsure" if item.met is None else "met" if item.met else "missed"
-        gap = "–" if item.actual is None else _points(words, item.actual - item.target)
-        cells = [
-            SheetCell(words.machine(item.machine), "", "strong"),
-            SheetCell(words.kpi(item.kind)),
-            SheetCell(words.share(item.target)),
-            SheetCell(words.share(item.actual)),
-            SheetCell(gap),
-            SheetCell(words.tell(verdict), "", "" if item.met is None else "good" if item.met else "bad"),
-        ]
-        rows.append(SheetRow(cells))
-    heads = words.heads("machine", "objective", "target", "actual", "gap", "verdict")
-    return SheetSection("objectives", title, (), SheetTable(heads, rows, frozenset({2, 3, 4})))
-
-
-def _points(words: _Month, gap: float) -> str:
-    text = number(gap * 100, words.lang, 1)
-    return f"+{text}" if gap > 0 and text.strip("0.,") else text
-
-
-def _history(words: _Month) -> SheetSection:
-    content, figures = words.content, words.figures
-    months = [month.month for month in content.machines[0].months] if content.machines else []
-    heads = [words.tell("head.machine"), *(f"{text[5:]}/{text[2:4]}" for text in months)]
-    rows = []
-    for item in content.machines:
-        found = figures.history[item.id]
-        cells = [
-            SheetCell(_tenths(words, one.values["oee"]), _whole(words, month.targets.get("oee")))
-            for one, month in zip(found, item.months, strict=True)
-        ]
-        rows.append(SheetRow([SheetCell(words.machine(item.id), "", "strong"), *cells]))
-    cells = [SheetCell(_tenths(words, one.values["oee"])) for one in figures.history[""]]
-    rows.append(SheetRow([SheetCell(words.tell("all"), "", "strong"), *cells], kind="total"))
-    table = SheetTable(heads, rows, frozenset(range(1, len(heads))))
-    return SheetSection("history", words.tell("history"), [SheetCell(words.tell("history.note"))], table)
-
-
-def _tenths(words: _Month, ratio: float | None) -> str:
-    return "–" if ratio is None else number(ratio * 100, words.lang, 1)
-
-
-def _whole(words: _Month, ppm: int | None) -> str:
-    return "" if ppm is None else number(ppm / PPM * 100, words.lang, 1)
-
-
-def _machines(words: _Month) -> SheetSection:
+def _machines(words: MonthWords) -> SheetSection:
     rows = [
         SheetRow(_machine(words, words.machine(name), found), kind="" if name else "total")
         for name, found in [*words.figures.machines.items(), ("", words.figures.together)]
@@ -231,7 +124,7 @@ def _machines(words: _Month) -> SheetSection:
     return SheetSection("machines", words.tell("machines"), [SheetCell(words.tell("machines.note"))], table)
 
 
-def _machine(words: _Month, name: str, found: MachineFigures) -> list[SheetCell]:
+def _machine(words: MonthWords, name: str, found: MachineFigures) -> list[SheetCell]:
     values, lang = found.values, words.lang
     low, high, covered = values["oee_low"], values["oee_high"], values["coverage"]
     wide = low is not None and high is not None and (high - low > _WIDE or (covered or 0) < 1 - _WIDE)
@@ -241,14 +134,14 @@ def _machine(words: _Month, name: str, found: MachineFigures) -> list[SheetCell]
     cells += [SheetCell(words.share(values[key])) for key in _FACTORS]
     cells.append(SheetCell(number(found.failures, lang)))
     for key, limits in (("mtbf_s", found.mtbf), ("mttr_s", found.mttr)):
-        divisor = _SECONDS[key][0]
+        divisor = SECONDS[key][0]
         value = values[key]
         text = "–" if value is None else number(value / divisor, lang, 1)
         cells.append(SheetCell(text, words.limits(limits, divisor)))
     return cells
 
 
-def _losses(words: _Month) -> SheetSection:
+def _losses(words: MonthWords) -> SheetSection:
     lost_us, lang = words.figures.lost_us, words.lang
     found = [row for row in words.content.losses if row.us > 0 and row.state != "planned_stop"][:_MOST_LOSSES]
     if not found:
@@ -273,7 +166,7 @@ def _losses(words: _Month) -> SheetSection:
     return SheetSection("losses", words.tell("losses"), [SheetCell(told)], table)
 
 
-def _maintenance(words: _Month) -> SheetSection:
+def _maintenance(words: MonthWords) -> SheetSection:
     content, figures, lang = words.content, words.figures, words.lang
     title, share = words.tell("maintenance"), words.tell("maintenance.share", share=words.share(figures.planned_share))
     if not content.tasks:
@@ -306,7 +199,7 @@ def _maintenance(words: _Month) -> SheetSection:
     return SheetSection("maintenance", title, [SheetCell(note) for note in notes], table)
 
 
-def _actions(words: _Month) -> SheetSection:
+def _actions(words: MonthWords) -> SheetSection:
     found, lang = words.content.actions, words.lang
     if not found:
         return SheetSection("actions", words.tell("actions"), [SheetCell(words.tell("actions.none"))])
@@ -319,14 +212,25 @@ def _actions(words: _Month) -> SheetSection:
             SheetCell(item.what, cause, "strong"),
             SheetCell(", ".join(words.machine(name) for name in item.machines)),
             SheetCell(item.owner or "–", words.day(item.due)),
-            SheetCell(result, item.says.get(lang, ""), tone),  # type: ignore[arg-type]
+            SheetCell(result, _verdict(words, item.says.get(lang, ""), item.numbers), tone),  # type: ignore[arg-type]
         ]
         rows.append(SheetRow(cells))
     table = SheetTable(words.heads("action", "machine", "owner", "verdict"), rows)
     return SheetSection("actions", words.tell("actions"), (), table)
 
 
-def _gaps(words: _Month) -> SheetSection:
+def _verdict(words: MonthWords, says: str, found: VerdictOfMonth | None) -> str:
+    """The verdict in words, and the interval of the change where there is one."""
+    if found is None or found.change_u is None:
+        return says
+    low, value, high = (number(part / PPM, words.lang, 3) for part in found.change_u)
+    told = words.tell(
+        "verdict.change", metric=say(f"action_metric.{found.metric}", words.lang), low=low, value=value, high=high
+    )
+    return f"{says} {told}".strip()
+
+
+def _gaps(words: MonthWords) -> SheetSection:
     found = words.figures.gaps
     if not found:
         return SheetSection("gaps", words.tell("gaps"), [SheetCell(words.tell("gaps.none"), "", "good")])
@@ -335,18 +239,26 @@ def _gaps(words: _Month) -> SheetSection:
         if gap.kind == "overdue":
             text = words.tell("gap.overdue", days=number(gap.age_days, words.lang), task=gap.about)
         else:
-            text = words.tell("gap.kind", kind=words.kpi(gap.kind))
+            text = words.tell("gap.above" if gap.kind == "mttr_s" else "gap.kind", kind=words.kpi(gap.kind))
         rows.append(SheetRow([SheetCell(words.machine(gap.machine), "", "strong"), SheetCell(text, "", "bad")]))
     return SheetSection("gaps", words.tell("gaps"), (), SheetTable(words.heads("machine", "what"), rows))
 
 
-def _elsewhere(words: _Month) -> SheetSection:
-    rows = [SheetRow([SheetCell(words.tell(f"elsewhere.{key}")), *([SheetCell("")] * 3)]) for key in _ELSEWHERE]
+def _elsewhere(words: MonthWords) -> SheetSection:
+    rows, given = [], words.content.references
+    for topic in TOPICS:
+        named_here = [item for item in given if item.topic == topic]
+        for item in named_here:
+            title = SheetCell(item.title, words.tell(f"elsewhere.{topic}"), "strong")
+            rows.append(SheetRow([title, *(SheetCell(text or "–") for text in (item.place, item.edition, item.owner))]))
+        if not named_here and topic != "other":
+            missing = SheetCell(words.tell("elsewhere.missing"), "", "bad")
+            rows.append(SheetRow([SheetCell(words.tell(f"elsewhere.{topic}")), missing, SheetCell(""), SheetCell("")]))
     table = SheetTable(words.heads("title", "place", "edition", "owner"), rows)
     return SheetSection("elsewhere", words.tell("elsewhere"), [SheetCell(words.tell("elsewhere.note"))], table)
 
 
-def _corrections(words: _Month) -> SheetSection:
+def _corrections(words: MonthWords) -> SheetSection:
     moved, declared = words.figures.moved, words.content.declared
     notes = [] if moved else [SheetCell(words.tell("corrections.none"), "", "good")]
     if declared:
@@ -361,7 +273,7 @@ def _corrections(words: _Month) -> SheetSection:
 
 def difference_table(content: MonthContent, moved: Sequence[Moved], lang: str) -> SheetTable:
     """Figures as they were issued and as they are now."""
-    words = _Month(content, lang)
+    words = MonthWords(content, lang)
     rows = [
         SheetRow(
             [
@@ -377,7 +289,7 @@ def difference_table(content: MonthContent, moved: Sequence[Moved], lang: str) -
     return SheetTable(words.heads("month", "machine", "figure", "issued", "now"), rows, frozenset({3, 4}))
 
 
-def _method(words: _Month) -> SheetSection:
+def _method(words: MonthWords) -> SheetSection:
     content = words.content
     lines = [words.tell("method.formula", formula=content.formula, software=content.software)]
     lines += [words.tell(f"method.{key}") for key in ("mtbf", "mttr", "pm", "share", "verdict")]
@@ -387,7 +299,7 @@ def _method(words: _Month) -> SheetSection:
     return SheetSection("method", words.tell("method"), [SheetCell(line) for line in lines])
 
 
-def _signatures(words: _Month) -> SheetSection:
+def _signatures(words: MonthWords) -> SheetSection:
     rows = [
         SheetRow([SheetCell(words.tell(f"sign.{key}"), "", "strong"), *([SheetCell("")] * 3)]) for key in SIGNATURES
     ]

@@ -1,5 +1,6 @@
 """HTTP for the report: its numbers as JSON, or the PDF."""
 
+import json
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -11,18 +12,19 @@ from typing_extensions import TypedDict
 
 from center.api.access import Viewing
 from center.api.parameters import V1, SiteName
-from center.api.problems import PROBLEMS
+from center.api.problems import PROBLEMS, problem
 from center.database.report_mails import ReportMail, latest, prepare_report_mails
 from center.model.times import iso
 from center.model.viewer import Viewer
+from center.outgoing.apart import NoPdf, made_apart
 from center.outgoing.reports.answer import ReportAnswer
 from center.outgoing.reports.asked import ReportQuestion, Which, report
-from center.outgoing.reports.sheet import sheet
 from center.queries.question import zone_of
 from center.runtime.state import CenterState
 from words import moment
 
 PDF: Final = "application/pdf"
+_MAKER: Final = "center.outgoing.reports.pdf:shift_pdf"
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The numbers as JSON, or the file asked for by `format`.", "content": {PDF: {}}}
 }
@@ -111,19 +113,20 @@ def _mail_row(mail: ReportMail, zone: ZoneInfo) -> ReportMailAnswer:
 
 def pdf_response(center: CenterState, question: ReportQuestion, answer: ReportAnswer, lang: str) -> Response:
     """The PDF as a download."""
-    content = pdf_of(center, question, answer, lang)
+    try:
+        content = pdf_of(center, question, answer, lang)
+    except NoPdf as error:
+        return problem(503, "no_pdf", str(error))
     disposition = f'attachment; filename="{file_name(answer)}"'
     return Response(content, media_type=PDF, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"})
 
 
 def pdf_of(center: CenterState, question: ReportQuestion, answer: ReportAnswer, lang: str) -> bytes:
-    """The PDF, dated now in the site's zone."""
-    from center.outgoing.reports.pdf import report_pdf  # noqa: PLC0415  # the library only where a PDF is made
-
+    """The PDF, dated now in the site's zone, made in a process of its own. Raises `NoPdf`."""
     made = datetime.fromtimestamp(center.now_ns() // 1_000_000_000, UTC)
-    return report_pdf(
-        sheet(answer, lang), moment(made.astimezone(zone_of(center, question.viewer, question.site)), lang)
-    )
+    when = moment(made.astimezone(zone_of(center, question.viewer, question.site)), lang)
+    told = json.dumps({"answer": answer, "made": {lang: when}}).encode()
+    return made_apart(_MAKER, told, [lang])[lang]
 
 
 def file_name(answer: ReportAnswer) -> str:

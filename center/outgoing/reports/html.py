@@ -1,11 +1,21 @@
 """The report as HTML: for the page, styled by the console, and for mail, whose readers know only inline styles. Pure."""
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from markupsafe import Markup
 
 from center.console.draw.markup import Child, el, join
-from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
+from center.outgoing.reports.sheet import (
+    ReportSheet,
+    SheetCell,
+    SheetLine,
+    SheetRow,
+    SheetSection,
+    SheetTable,
+    SheetTile,
+    stretches,
+)
 
 _INK: Final = {"": "#18211e", "strong": "#18211e", "faint": "#6b7671", "good": "#1f7a53", "bad": "#b53030"}
 _RULE: Final = "border-bottom:1px solid #e2e5de"
@@ -30,7 +40,37 @@ def _tile(item: SheetTile) -> Markup:
 def _section(item: SheetSection) -> Markup:
     notes = (el("p", note.text, cls=f"note {note.tone}".strip()) for note in item.notes)
     table = _scrolled(item.title, item.table) if item.table else None
-    return el("section", el("h2", item.title), *notes, table, cls=f"panel r-{item.key}")
+    lines = el("div", *map(_line, item.lines), cls="r-lines") if item.lines else None
+    return el("section", el("h2", item.title), *notes, lines, table, cls=f"panel r-{item.key}")
+
+
+def _line(item: SheetLine) -> Markup:
+    drawn = []
+    for kind, points in (("aim", item.aims), ("value", item.values)):
+        drawn += [
+            el("path", d=path, cls=kind, vector_effect="non-scaling-stroke")
+            for path in paths(points, lambda x, y: f"{100 * x:.2f} {100 - 100 * y:.2f}")
+        ]
+    svg = el("svg", *drawn, viewBox="0 0 100 100", preserveAspectRatio="none", aria_hidden="true")
+    last = max(len(item.values) - 1, 1)
+    marks = (
+        el("i", style=f"left:{100 * index / last:.2f}%", cls="mark", title=text) for index, text in item.marks.items()
+    )
+    rules = (el("span", f"{level}", style=f"bottom:{level}%") for level in (0, 50, 100))
+    below = el("div", el("span", item.low), el("span", item.high), cls="below")
+    area = el("div", *rules, svg, *marks, cls="area")
+    return el("figure", el("figcaption", item.title), area, below, cls="r-line", role="img", aria_label=item.alt)
+
+
+def paths(points: Sequence[float | None], at: Callable[[float, float], str]) -> list[str]:
+    """Stretches without a gap as paths of SVG; a single point is a short dash. at: writes a point, both 0 to 1."""
+    last, out = max(len(points) - 1, 1), []
+    for start, end in stretches(points):
+        xs = [(index / last, min(max(points[index] or 0.0, 0.0), 1.0)) for index in range(start, end)]
+        if len(xs) == 1:
+            xs = [(max(xs[0][0] - 0.012, 0.0), xs[0][1]), (min(xs[0][0] + 0.012, 1.0), xs[0][1])]
+        out.append("M" + "L".join(at(x, y) for x, y in xs))
+    return out
 
 
 def _scrolled(title: str, table: SheetTable) -> Markup:

@@ -14,6 +14,7 @@ from center.database import report_mails
 from center.database.report_mails import GIVEN_UP, REFUSED, SENT, ReportMail
 from center.model.times import BadQuestion
 from center.model.viewer import EVERYTHING
+from center.outgoing.apart import NoPdf
 from center.outgoing.mail import MailNotTaken, MailRefused, NoMailServer, send
 from center.outgoing.reports.api import file_name, pdf_of
 from center.outgoing.reports.asked import ReportQuestion, report
@@ -102,7 +103,7 @@ class ReportMailJob(BackgroundJob):
             raise
         except MailRefused as error:
             return replace(mail, state=REFUSED, tries=mail.tries + 1, at_ns=now_ns, why=str(error))
-        except (MailNotTaken, UnknownSite, BadQuestion) as error:
+        except (MailNotTaken, NoPdf, UnknownSite, BadQuestion) as error:
             failed = after_failure(mail, str(error), now_ns, model.give_up)
             if isinstance(error, NoMailServer):
                 self._closed_until_ns, self._closed_why = failed.next_ns, failed.why

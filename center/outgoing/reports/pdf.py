@@ -1,6 +1,7 @@
 """The report as a PDF of A4 pages, with its own font, so that Vietnamese looks the same everywhere."""
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
@@ -16,7 +17,17 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from center.outgoing.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
+from center.outgoing.reports.sheet import (
+    ReportSheet,
+    SheetCell,
+    SheetLine,
+    SheetRow,
+    SheetSection,
+    SheetTable,
+    SheetTile,
+    sheet,
+    stretches,
+)
 from words import say
 
 _FONTS: Final = Path(__file__).parent / "fonts"
@@ -34,6 +45,7 @@ _COLOURS: Final = {
 _OTHER: Final = "#b4bcb7"
 _BAR_MM: Final = 3.0
 _TALL: Final = 15 * mm
+_ACROSS: Final = 3
 
 
 @cache
@@ -42,9 +54,15 @@ def _register() -> None:
     pdfmetrics.registerFont(TTFont(_BOLD, str(_FONTS / "Roboto-Bold.ttf")))
 
 
-def report_pdf(sheet: ReportSheet, made: str) -> bytes:
+def shift_pdf(told: bytes, lang: str) -> bytes:
+    """The shift report's file. told: JSON with `answer`, a `ReportAnswer`, and `made`, when it is made, by language."""
+    asked = json.loads(told)
+    return report_pdf(sheet(asked["answer"], lang), asked["made"][lang])
+
+
+def report_pdf(page: ReportSheet, made: str) -> bytes:
     """The file. made: when it was made, as people read it."""
-    return built(parts_of(sheet), sheet.title, sheet.lang, say("report.made", sheet.lang, when=made))
+    return built(parts_of(page), page.title, page.lang, say("report.made", page.lang, when=made))
 
 
 def built(
@@ -72,12 +90,12 @@ def built(
     return out.getvalue()
 
 
-def parts_of(sheet: ReportSheet) -> list[Flowable]:
+def parts_of(page: ReportSheet) -> list[Flowable]:
     """The report as it flows over pages."""
     _register()
-    parts: list[Flowable] = [_text(sheet.title, 17, bold=True, leading=21), _text(sheet.subtitle, 9, tone="faint")]
-    parts += [Spacer(0, 4 * mm), _tiles(sheet.tiles)]
-    for section in sheet.sections:
+    parts: list[Flowable] = [_text(page.title, 17, bold=True, leading=21), _text(page.subtitle, 9, tone="faint")]
+    parts += [Spacer(0, 4 * mm), _tiles(page.tiles)]
+    for section in page.sections:
         parts += _section(section)
     return parts
 
@@ -123,6 +141,8 @@ def _tiles(tiles: Sequence[SheetTile]) -> Table:
 def _section(section: SheetSection) -> list[Flowable]:
     head: list[Flowable] = [Spacer(0, 5 * mm), _text(section.title, 11.5, bold=True), Spacer(0, 1.5 * mm)]
     head += [_text(note.text, 9, tone=note.tone) for note in section.notes]
+    if section.lines:
+        head.append(_lines(section.lines))
     if section.table is None:
         return [KeepTogether(head)]
     table = _table(section.table)
@@ -172,6 +192,70 @@ def _widths(table: SheetTable) -> list[float]:
     if table.bars:
         weights.insert(1, 4.0)
     return [_WIDTH * weight / sum(weights) for weight in weights]
+
+
+def _lines(lines: Sequence[SheetLine]) -> Table:
+    """Diagrams, three in a row."""
+    width = _WIDTH / _ACROSS
+    cells = [[_text(item.title, 8, bold=True), _Line(item, width - 4 * mm)] for item in lines]
+    cells += [[] for _ in range(-len(cells) % _ACROSS)]
+    made = Table([cells[at : at + _ACROSS] for at in range(0, len(cells), _ACROSS)], colWidths=[width] * _ACROSS)
+    made.setStyle(
+        TableStyle([("FONT", (0, 0), (-1, -1), _PLAIN, 9), ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, -1), 0)])
+    )  # fmt: skip
+    return made
+
+
+class _Line(Flowable):  # type: ignore[misc]  # the library has no types
+    """A ratio by month with its target."""
+
+    def __init__(self, line: SheetLine, width: float) -> None:
+        super().__init__()
+        self._line, self.width, self.height = line, width, 25 * mm
+
+    def wrap(self, _width: float, _height: float) -> tuple[float, float]:
+        """As platypus asks for the size."""
+        return self.width, self.height
+
+    def draw(self) -> None:
+        """As platypus lets a flowable draw itself."""
+        canvas, line = self.canv, self._line
+        left, bottom = 6 * mm, 4 * mm
+        wide, high = self.width - left, self.height - bottom - 2 * mm
+        canvas.setFont(_PLAIN, 6.5)
+        for level in (0.0, 0.5, 1.0):
+            canvas.setStrokeColor(_LINE)
+            canvas.setLineWidth(0.4)
+            canvas.line(left, bottom + level * high, left + wide, bottom + level * high)
+            canvas.setFillColor(HexColor(_INK["faint"]))
+            canvas.drawRightString(left - 1.5 * mm, bottom + level * high - 2, f"{level * 100:.0f}")
+        canvas.drawString(left, 0, line.low)
+        canvas.drawRightString(left + wide, 0, line.high)
+        last = max(len(line.values) - 1, 1)
+        for index in line.marks:
+            canvas.setFillColor(HexColor(_INK["bad"]))
+            x = left + wide * index / last
+            path = canvas.beginPath()
+            path.moveTo(x, bottom + high)
+            path.lineTo(x - 1.3 * mm, bottom + high + 2 * mm)
+            path.lineTo(x + 1.3 * mm, bottom + high + 2 * mm)
+            canvas.drawPath(path, stroke=0, fill=1)
+        for points, colour, dashed in ((line.aims, "#6b7671", True), (line.values, "#0b6e74", False)):
+            canvas.setStrokeColor(HexColor(colour))
+            canvas.setLineWidth(0.8 if dashed else 1.5)
+            canvas.setDash([2, 2] if dashed else [])
+            for start, end in stretches(points):
+                xs = [
+                    (left + wide * at / last, bottom + high * min(max(points[at] or 0.0, 0.0), 1.0))
+                    for at in range(start, end)
+                ]
+                xs = xs if len(xs) > 1 else [(xs[0][0] - 1.5, xs[0][1]), (xs[0][0] + 1.5, xs[0][1])]
+                path = canvas.beginPath()
+                path.moveTo(*xs[0])
+                for x, y in xs[1:]:
+                    path.lineTo(x, y)
+                canvas.drawPath(path, stroke=1, fill=0)
+        canvas.setDash([])
 
 
 class _Bar(Flowable):  # type: ignore[misc]  # the library has no types

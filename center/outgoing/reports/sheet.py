@@ -50,13 +50,42 @@ class SheetTable:
 
 
 @dataclass(frozen=True)
+class SheetLine:
+    """A small diagram: a ratio by month, and what was aimed at. values, aims: 0 to 1, None where there is none; low, high: texts at
+    the ends of the axis of months; marks: months in which something changed, with a text.
+    """
+
+    title: str
+    values: Sequence[float | None]
+    aims: Sequence[float | None]
+    low: str
+    high: str
+    alt: str
+    marks: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class SheetSection:
-    """A part of the report. notes: sentences before the table, or instead of it."""
+    """A part of the report. notes: sentences before the table, or instead of it; lines: diagrams between them."""
 
     key: str
     title: str
     notes: Sequence[SheetCell] = ()
     table: SheetTable | None = None
+    lines: Sequence[SheetLine] = ()
+
+
+def stretches(points: Sequence[float | None]) -> list[tuple[int, int]]:
+    """Where values follow each other without a gap: `[start, end)`."""
+    out: list[tuple[int, int]] = []
+    for index, value in enumerate(points):
+        if value is None:
+            continue
+        if out and out[-1][1] == index:
+            out[-1] = out[-1][0], index + 1
+        else:
+            out.append((index, index + 1))
+    return out
 
 
 @dataclass(frozen=True)
