@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from accounts_plant import PASSWORD, ROOT, Browser, Plant, bearer, cookie
+from argon2 import extract_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
@@ -555,6 +556,12 @@ def test_a_browser_remembers_few_accounts():
 
 
 # where passwords are checked
+
+
+def test_an_account_that_is_not_there_takes_as_long_as_one_that_is():
+    assert extract_parameters(passwords._of_nobody()) == extract_parameters(passwords.hashed(PASSWORD))
+    assert not passwords.matches("", PASSWORD)
+    assert passwords._of_nobody() != passwords._of_nobody()
 
 
 async def test_whoever_comes_when_all_places_are_taken_is_refused_at_once():
