@@ -70,7 +70,7 @@ def all_rules(machines: int) -> dict[str, Any]:
     tests, looks = [], []
     for number in range(machines):
         seen = look(lambda weeks, seed=number % SEEDS: window(seed, weeks), {})
-        tests.append([(item.p, item.passes) for item in seen.findings])
+        tests.append([(item.rule, item.p, item.passes) for item in seen.findings])
         looks.append(replace(seen, findings=tuple(item for item in seen.findings if item.passes)))
     kept = significant([test for of_machine in tests for test in of_machine])
     records = [next_records([], seen, {item.identity for item in seen.findings}) for seen in looks]

@@ -57,7 +57,7 @@ def advise(result: ReplayResult, past: RecordedPast) -> tuple[int | None, list[M
             make = partial(_window, machine, facts.get(name, NO_FACTS), past, window.start_ns, night_ns, beside)
             seen[name] = look(make, since(records[name]), open_findings=open_rules(records[name]))
         looked = [(name, item) for name, one in seen.items() for item in one.findings]
-        kept = significant([(item.p, item.passes) for _, item in looked])
+        kept = significant([(item.rule, item.p, item.passes) for _, item in looked])
         for name, one in seen.items():
             mine = {item.identity for (whose, item), keep in zip(looked, kept, strict=True) if keep and whose == name}
             records[name] = next_records(records[name], one, mine)

@@ -165,7 +165,7 @@ def _night(told, machines, week, folder, progress):
         make = partial(look, partial(machine.window, end_ns), known, open_findings=blocked)
         seen[name] = kept_look(folder, of, make)
     tests = [(name, item) for name, one in seen.items() for item in one.findings]
-    kept = significant([(item.p, item.passes) for _, item in tests])
+    kept = significant([(item.rule, item.p, item.passes) for _, item in tests])
     told.p += [item.p for _, item in tests if item.p is not None]
     mine = {name: set() for name in seen}
     for (name, item), keep in zip(tests, kept, strict=True):

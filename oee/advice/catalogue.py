@@ -5,8 +5,11 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+import numpy as np
+
 from oee.advice import rules as folder
 from oee.advice.finding import AdviceRule, Finding
+from oee.advice.grid import Bool, Float64
 from oee.advice.statistics.ranks import benjamini_hochberg
 from oee.advice.trust import Trust
 from oee.advice.window import MachineWindow
@@ -36,19 +39,35 @@ def contrasts(window: MachineWindow, trust: Trust, weeks: int) -> list[Finding]:
     return [finding for rule in wanted for finding in rule.find(window)]
 
 
-def significant(tests: Sequence[tuple[float | None, bool]], q: float = 0.05) -> list[bool]:
+def significant(tests: Sequence[tuple[str, float | None, bool]], q: float = 0.05) -> list[bool]:
     """Which contrasts pass their rule's thresholds and, if they have a p, the correction for many tests.
 
-    tests: p (None where a rule has thresholds only) and whether thresholds are passed, of *all* machines of one nightly
-    run, since every test that was made counts.
+    tests: rule, p (None where a rule has thresholds only) and whether thresholds are passed, of *all* machines of one nightly
+    run, since every test that was made counts. Half of the error that is allowed for is for rules about rare events: they
+    make a tenth of the tests, and what happens ten times in half a year cannot have a p as small as what happens daily.
+    (Weighted Benjamini-Hochberg: Genovese, Roeder and Wasserman, Biometrika 93, 2006.)
     """
-    kept = iter(benjamini_hochberg([p for p, _ in tests if p is not None], q).tolist())
-    return [passes if p is None else bool(next(kept)) and passes for p, passes in tests]
+    tested = [(p, _is_rare(rule)) for rule, p, _ in tests if p is not None]
+    p = np.array([p for p, _ in tested], np.float64)
+    kept = iter(benjamini_hochberg(p / _weights(np.array([rare for _, rare in tested], np.bool_)), q).tolist())
+    return [passes if p is None else bool(next(kept)) and passes for _, p, passes in tests]
+
+
+def _is_rare(rule: str) -> bool:
+    return rule in rules() and rules()[rule].rare
+
+
+def _weights(rare: Bool) -> Float64:
+    """Weights of tests, 1 on the average: those of rare events together weigh as much as all others together."""
+    count, few = len(rare), int(rare.sum())
+    if few in (0, count):
+        return np.ones(count)
+    return np.where(rare, count / (2 * few), count / (2 * (count - few)))
 
 
 def watched(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
     """The findings among these that `significant` keeps."""
-    kept = significant([(finding.p, finding.passes) for finding in findings], q)
+    kept = significant([(finding.rule, finding.p, finding.passes) for finding in findings], q)
     return [finding for finding, keep in zip(findings, kept, strict=True) if keep]
 
 

@@ -183,8 +183,8 @@ def _judged(rule: AdviceRule, record: FindingRecord, seen: MachineLook, *, passe
     fresh = seen.fresh.get(record.finding.identity)
     if fresh is None or fresh.p is None:
         return record if age_ns < LIMIT_NS else _begin(record, "lapsed", now_ns)
-    if fresh.p < CONFIRMED_P:
-        return _begin(record, "open", now_ns)
+    if fresh.p < CONFIRMED_P:  # whatever the whole window says: what confirms it is seen tonight
+        return replace(_begin(record, "open", now_ns), passed_ns=now_ns)
     if fresh.p < LIKELY_P and record.stage == "watch":
         return _begin(record, "likely", now_ns)
     return _begin(record, "lapsed", now_ns)

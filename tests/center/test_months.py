@@ -362,3 +362,12 @@ def test_every_change_is_in_the_audit_trail(center, first, task):
     issued = next(row for row in reversed(audit.entries(center.engine)[0]) if row.what == "month.issued")
     assert (issued.who, issued.about, issued.detail["digest"]) == ("hoa", SITE, first.told["digest"])
     assert audit.verify(center.engine).broken is None
+
+
+def test_a_draft_reads_the_issues_of_its_twelve_months_and_no_older_one(center, first):
+    """What was changed in the database is found where it is read."""
+    for month, status in (("2025-02", 200), ("2025-03", 500)):
+        issue(center.engine, 1, month=month)
+        with writing(center.engine) as connection:
+            connection.execute(ISSUES.update().where(ISSUES.c.month == month).values(content=b"{}"))
+        assert ask(center, "lan", "GET", "months/draft", params=ASKED).status_code == status, month

@@ -1,10 +1,18 @@
 """What is planted is there, as large as it says, and changes nothing else."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from simulator import demo
@@ -110,3 +118,71 @@ def test_what_somebody_has_mended_is_over_from_that_day_on():
     assert first > 600
     assert last < 200
     assert min(by_half(late)) > 600
+
+
+# the same bytes, whatever is asked how often
+
+SHORT_DAYS = 3
+WITHOUT = {
+    "press-1": "c4c3b67c1ae55c49",
+    "cnc-1": "199244758b1ba0a9",
+    "cnc-2": "6bdb67f5f8509049",
+    "inj-1": "c167f16d757a7058",
+    "pack-1": "b3afc885512cd077",
+    "sew-1": "b2cbee76bf7fa13b",
+}
+"""Digests of three days of seed 3 as the simulator made them before anything could be planted in it."""
+
+
+def short(planted=True):
+    """The demo's machines over three days, with everything planted at once in each, or with nothing."""
+    factory = demo.factory(NOW, history_days=SHORT_DAYS, seed=3)
+    causes = Causes(late_s=700, reel_s=1500, start_rejects=5, slower={"C": 0.15}, changeover_tail=0.4, until_day=2)
+    machines = [item.model_copy(update={"causes": causes if planted else Causes()}) for item in factory.machines]
+    return factory.model_copy(update={"machines": tuple(machines)})
+
+
+def lived(factory, at_ns=()):
+    """A digest by machine of everything that it does until the end, asked at these times before."""
+    out = {}
+    for spec in factory.machines:
+        made = SimulatedMachine(factory, spec, Timetable(factory))
+        for t_ns in (*at_ns, factory.start_ns + SHORT_DAYS * DAY_NS):
+            made.advance(t_ns)
+        digest = hashlib.sha256()
+        for item in (*made.past, made.current):
+            told = (item.start_ns, item.end_ns, int(item.kind), item.cause, item.code, item.idle, item.left_ns)
+            digest.update(repr((*told, item.change, item.cycles_before, item.rejects_before)).encode())
+            digest.update(item.done_ns.tobytes())
+            digest.update(item.rejects.tobytes())
+        digest.update(repr(made.changeovers).encode())
+        out[spec.id] = digest.hexdigest()[:16]
+    return out
+
+
+@cache
+def lived_at_once():
+    return lived(short())
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.integers(0, SHORT_DAYS * 86_400), max_size=200).map(sorted))
+def test_planted_causes_give_the_same_bytes_however_time_is_cut(at_s):
+    factory = short()
+    assert lived(factory, [factory.start_ns + t_s * 10**9 for t_s in at_s]) == lived_at_once()
+
+
+def test_another_process_lives_the_same():
+    """Whose hashes of texts are others."""
+    here = Path(__file__).resolve()
+    code = (
+        f"import sys; sys.path.insert(0, {str(here.parent)!r}); import test_sim_causes as t; print(t.lived(t.short()))"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(here.parent.parent.parent)}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(lived_at_once())
+
+
+def test_without_causes_it_lives_as_it_did_before_there_were_any():
+    assert lived(short(planted=False)) == WITHOUT
+    assert {name for name, digest in lived_at_once().items() if digest != WITHOUT[name]} == set(WITHOUT)

@@ -37,6 +37,7 @@ from center.outgoing.monthly.content import (
     content_of,
     digest_of,
     is_month,
+    month_after,
 )
 from center.outgoing.monthly.gather import MonthAsked, MonthSources, gather, month_ends
 from center.outgoing.monthly.sheet import SIGNATURES
@@ -108,13 +109,14 @@ class MonthDesk:
         asked = MonthAsked(site, month, why.strip(), viewer.name, PROGRAM, self.head(), now_ns, prior)
         since_ns = max((item.made_ns for item in issues), default=now_ns)
         tasks, ends = tasks_of(self.engine, site), month_ends(zone, month, MONTHS - 1)
+        first = month_after(month, 1 - MONTHS)
         sources = MonthSources(
             tasks=tasks,
             done=done_of(self.engine, tasks),
             actions=[action(self.center, viewer, item) for item in kept_actions(self.findings, [site])]
             if self.findings
             else [],
-            issued=[(item, self.content(viewer, item)) for item in last.values() if item.month <= month],
+            issued=[(item, self.content(viewer, item)) for item in last.values() if first <= item.month <= month],
             declared=declared_since(self.engine, site, since_ns, *ends, _MOST_DECLARED),
             objectives=objectives_of(self.engine, site, month),
             references=references_of(self.engine, site),

@@ -127,7 +127,7 @@ def judge(
     `StoreUnavailable`.
     """
     tests = list(findings.tests_of(engine, night_ns))
-    kept = significant([(p, passes) for _, _, _, p, passes in tests])
+    kept = significant([(identity[0], p, passes) for _, _, identity, p, passes in tests])
     by_machine: dict[tuple[str, str], set[tuple[str, tuple[str, ...]]]] = {}
     for (site, machine, identity, _, _), is_kept in zip(tests, kept, strict=True):
         if is_kept:

@@ -24,9 +24,13 @@ _NOT_DISTURBED: Final = ("setup_ms", "planned_stop_ms")
 
 @dataclass(frozen=True)
 class EdgeLosses:
-    """Minutes lost at each edge, float64[n] in order of time, and the instant of the edge, int64[n] [ns UTC]."""
+    """Each float64[n], in order of time. lost_min: ideal minutes lost at an edge beyond the median of the shift's blocks;
+    above_mean_min: beyond their mean; pace: ideal minutes that they make in a minute; at_ns: int64, the edge [ns UTC].
+    """
 
     lost_min: Float64
+    above_mean_min: Float64
+    pace: Float64
     at_ns: Int64
 
 
@@ -46,12 +50,15 @@ def edge_losses(window: MachineWindow, edge_min: int, *, at_start: bool, of_shif
     clean, lost = _lost(window, edge_min)
     usable = clean[blocks.at] & (blocks.into >= WARM_MIN)
     instances = int(stretches.instance.max(initial=-1)) + 1
-    pace, count = _medians(blocks.instance[usable], lost[blocks.at[usable]], instances)
+    of, at_pace = blocks.instance[usable], lost[blocks.at[usable]]
+    median, count = _medians(of, at_pace, instances)
+    mean = np.bincount(of, at_pace, instances) / np.maximum(count, 1)
     begin = first if at_start else last - edge_min
     wanted = long & (shift_edge if of_shift else ~shift_edge) & (begin < len(clean))
     wanted[wanted] &= clean[begin[wanted]] & (count[stretches.instance[wanted]] >= LEAST_BLOCKS_AT_PACE)
-    begin = begin[wanted]
-    return EdgeLosses(lost[begin] - pace[stretches.instance[wanted]], window.start_ns + begin * MINUTE_NS)
+    begin, shift = begin[wanted], stretches.instance[wanted]
+    at_ns = window.start_ns + begin * MINUTE_NS
+    return EdgeLosses(lost[begin] - median[shift], lost[begin] - mean[shift], 1 - mean[shift] / edge_min, at_ns)
 
 
 def _medians(group: Int64, values: Float64, groups: int) -> tuple[Float64, Int64]:
@@ -118,7 +125,8 @@ def edge_findings(window: MachineWindow, rule: str, version: int, edge_min: int,
         losses = edge_losses(window, edge_min, at_start=at_start, of_shift=of_shift)
         n = len(losses.lost_min)
         mean = one_window(losses.lost_min, np.ones(n)) if n >= window.least(LEAST_INSTANCES) else None
-        if mean is None:
+        worth = None if mean is None else one_window(losses.above_mean_min, losses.pace)
+        if mean is None or worth is None:
             continue
         a_week = n / window.weeks
         proof = evidence(window, n, {"lost_min": losses.lost_min, "at_s": losses.at_ns // 10**9})
@@ -137,7 +145,7 @@ def edge_findings(window: MachineWindow, rule: str, version: int, edge_min: int,
                     "edge_min": edge_min,
                     "a_week": a_week,
                 },
-                realisable(mean.low * a_week, mean.high * a_week),
+                realisable(worth.low * a_week, worth.high * a_week),
                 frozenset({"unplanned_stop", "minor_stop", "breakdown", "starved", "blocked", "slow_cycles"}),
                 proof,
                 {"slot": key},

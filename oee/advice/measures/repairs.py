@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from oee.advice.grid import Float64
+from oee.advice.grid import Bool, Float64
 from oee.advice.window import MachineWindow
 from oee.model.facts import Int64, Text
 from oee.model.states import State
@@ -59,7 +59,23 @@ def repairs(window: MachineWindow, since_ns: int | None = None) -> Repairs:
 
 def without_repeats(at_h: Float64) -> Float64:
     """Failures of which those within `SOON_H` of the one before are left out: repeats look like wear and are not."""
-    first = np.ones(len(at_h), np.bool_)
-    first[1:] = np.diff(at_h) > SOON_H
-    out: Float64 = at_h[first]
+    return at_h[_first(at_h)]
+
+
+def _first(at_h: Float64) -> Bool:
+    out = np.ones(len(at_h), np.bool_)
+    out[1:] = np.diff(at_h) > SOON_H
     return out
+
+
+def under_observation(at_h: Float64, total_h: float) -> tuple[Float64, Float64]:
+    """Begin and end of the times in which a failure counts as one of its own: from `SOON_H` after each to the next.
+
+    Each ends with a failure that `without_repeats` keeps, the last with the window; it may be empty. A failure hides for
+    `SOON_H` what comes after it. Where that is taken for time without a failure, those that come often thin each other out, and
+    wear looks smaller than it is.
+    """
+    end = np.append(at_h, total_h)
+    begin = np.append(0.0, at_h + SOON_H)
+    counts = np.append(_first(at_h), True)
+    return np.minimum(begin, end)[counts], end[counts]

@@ -13,7 +13,7 @@ def find(window: MachineWindow) -> list[Finding]:
     """The last twenty minutes against twenty minutes of the same shift from its third hour on; ends with a planned stop
     (cleaning that was planned) are left out.
     """
-    return edge_findings(window, "early_end", 1, EDGE_MIN, at_start=False)
+    return edge_findings(window, "early_end", 2, EDGE_MIN, at_start=False)
 
 
-RULE = AdviceRule("early_end", 1, 8, find)
+RULE = AdviceRule("early_end", 2, 8, find)

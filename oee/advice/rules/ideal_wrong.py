@@ -3,25 +3,29 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
+from oee.advice.statistics.ratios import thirds_trend
 from oee.advice.window import MachineWindow
 
 KEY: Final = "ideal_wrong"
-VERSION: Final = 1
+VERSION: Final = 2
 LEAST_SHIFTS: Final = 10
 LEAST_RUNNING_MS: Final = 3_600_000
 BEATEN: Final = 1.02
 LEAST_BEATEN: Final = 0.3
 NOT_REACHED: Final = 0.85
 NARROW: Final = 1.06
+LEAST_SLOWER: Final = 0.01
 
 
 def find(window: MachineWindow) -> list[Finding]:
     """Speed rate (ideal time of the pieces over running time) of each product by shift, of shifts with an hour of running.
 
     Too long an ideal time: above 1.02 in 30 % of the shifts. Too short, or a permanent loss: the best tenth of the shifts
-    is below 0.85, and all of them are alike (p90 / p10 below 1.06). Silent with fewer than `LEAST_SHIFTS`.
+    is below 0.85, and all of them are alike (p90 / p10 below 1.06) and no slower at the end of the window than at its
+    beginning: a machine that drifts has been faster, and its drift is told instead. Silent with fewer than `LEAST_SHIFTS`.
     """
     facts = window.facts
     names, shift = window.shifts_of_facts
@@ -44,7 +48,7 @@ def find(window: MachineWindow) -> list[Finding]:
         beaten = float((rate > BEATEN).mean())
         p10, best = (float(value) for value in np.percentile(rate, [10, 90]))
         too_long = beaten >= LEAST_BEATEN
-        too_short = best < NOT_REACHED and best / p10 < NARROW
+        too_short = best < NOT_REACHED and best / p10 < NARROW and not _slows(1000 * ms[enough], made_us[enough])
         verdict = "too_long" if too_long else "too_short" if too_short else "plausible"
         found.append(
             Finding(
@@ -62,6 +66,12 @@ def find(window: MachineWindow) -> list[Finding]:
             )
         )
     return found
+
+
+def _slows(known_us: ArrayLike, made_us: ArrayLike) -> bool:
+    """Whether the last third of the shifts takes longer for the same than the first, by 1 % and by more than chance."""
+    trend = thirds_trend(known_us, made_us)
+    return trend is not None and trend.low > 0 and trend.value >= LEAST_SLOWER
 
 
 RULE = AdviceRule(KEY, VERSION, 8, find, about_data=True)

@@ -11,7 +11,7 @@ EDGE_MIN: Final = 30
 
 def find(window: MachineWindow) -> list[Finding]:
     """The first half hour against half hours of the same shift from its third hour on."""
-    return edge_findings(window, "slow_start", 1, EDGE_MIN, at_start=True)
+    return edge_findings(window, "slow_start", 2, EDGE_MIN, at_start=True)
 
 
-RULE = AdviceRule("slow_start", 1, 8, find)
+RULE = AdviceRule("slow_start", 2, 8, find)

@@ -7,21 +7,23 @@ import numpy as np
 
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, Gain, evidence, realisable
 from oee.advice.grid import Bool, Float64
-from oee.advice.measures.repairs import repairs, without_repeats
-from oee.advice.statistics.failures import PowerLaw, between_failures, crow_amsaa
+from oee.advice.measures.repairs import repairs, under_observation, without_repeats
+from oee.advice.statistics.failures import PowerLaw, between_failures, crow_amsaa_observed
 from oee.advice.window import MachineWindow
 
 KEY: Final = "wear_out"
-VERSION: Final = 1
+VERSION: Final = 2
 LEAST_FAILURES: Final = 8
-LEAST_BETA: Final = 1.3
+LEAST_BETA: Final = 1.4
 MOST_P: Final = 0.05
+_LEAST_H: Final = 1 / 60
 
 
 def find(window: MachineWindow) -> list[Finding]:
     """All failures of the machine since its overhaul, then those of each reason.
 
-    A machine whose failures show no trend is told so in `answer`: replacing parts by time would not help there.
+    A machine whose failures show no trend is told so in `answer`: replacing parts by time would not help there. The trend is
+    that of the time in which a failure would count (`under_observation`).
     """
     past = repairs(window, window.overhaul_ns)
     found = []
@@ -32,8 +34,8 @@ def find(window: MachineWindow) -> list[Finding]:
         groups += [((reason,), past.reason == reason) for reason in reasons]
     for key, wanted in groups:
         at_h = without_repeats(past.at_h[wanted])
-        at_h = np.maximum(at_h, 1 / 60)
-        trend = crow_amsaa(at_h, past.total_h) if len(at_h) >= LEAST_FAILURES else None
+        begin_h, end_h = under_observation(np.maximum(past.at_h[wanted], _LEAST_H), past.total_h)
+        trend = crow_amsaa_observed(begin_h, end_h) if len(at_h) >= LEAST_FAILURES else None
         if trend is None:
             continue
         repair_min = float(past.repair_min[wanted].mean())
@@ -58,7 +60,13 @@ def find(window: MachineWindow) -> list[Finding]:
                 evidence(
                     window,
                     trend.n,
-                    {"at_h": at_h, "total_h": [past.total_h], "at_s": past.start_ns[wanted] // 10**9},
+                    {
+                        "at_h": at_h,
+                        "total_h": [past.total_h],
+                        "at_s": past.start_ns[wanted] // 10**9,
+                        "begin_h": begin_h,
+                        "end_h": end_h,
+                    },
                     past.id[wanted].tolist()[::-1],
                 ),
                 {"part": key[0], "answer": _answer(trend, passes=passes)},

@@ -1,11 +1,15 @@
 """Events in time: whether failures become more frequent, how long between them, and whether a rate fell. Pure."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
+
+_LEAST_BETA: Final = 0.01
+_MOST_BETA: Final = 100.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,35 @@ def crow_amsaa(times: ArrayLike, total: float) -> PowerLaw | None:
     n, chi2 = len(t), 2 * logs
     wear_out, growth = float(special.chdtr(2 * n, chi2)), float(special.chdtrc(2 * n, chi2))
     return PowerLaw(n, n / logs, (n - 1) / logs, chi2, 2 * n, wear_out, growth)
+
+
+def crow_amsaa_observed(begin: ArrayLike, end: ArrayLike) -> PowerLaw | None:
+    """The same where failures are seen in parts of the time only, each of which but the last ends with one.
+
+    begin, end: float64[n + 1], in order. beta maximises the likelihood over these parts: n / beta + sum ln t_i = n sum (b^beta ln b
+    - a^beta ln a) / sum (b^beta - a^beta). chi2 and p are those of `crow_amsaa` on a clock that runs in these parts alone, on which
+    failures without a trend are a Poisson process again. One part from 0 on for each failure is `crow_amsaa`. None as there.
+    """
+    a, b = np.asarray(begin, np.float64), np.asarray(end, np.float64)
+    clock = np.cumsum(b - a)
+    if len(b) < 3 or not clock[0] > 0:
+        return None
+    found = crow_amsaa(clock[:-1], float(clock[-1]))
+    if found is None:
+        return None
+    a, b = a / b[-1], b / b[-1]
+    logs, n = float(np.log(b[:-1]).sum()), found.n
+    log_a, log_b = np.log(np.where(a > 0, a, 1.0)), np.log(b)
+
+    def slope(beta: float) -> float:
+        of_a, of_b = np.where(a > 0, np.exp(beta * log_a), 0.0), np.exp(beta * log_b)
+        return n / beta + logs - n * float((of_b * log_b - of_a * log_a).sum() / (of_b - of_a).sum())
+
+    low, high = _LEAST_BETA, _MOST_BETA
+    while high / low > 1 + 1e-12:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return replace(found, beta=low, beta_unbiased=low * (n - 1) / n)
 
 
 @dataclass(frozen=True)

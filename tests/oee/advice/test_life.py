@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 import pytest
 from histories import CALENDAR, DAY_NS, NULL, PLANTED, START_NS, history
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oee.advice.catalogue import lost_minutes, rules, watched
@@ -278,6 +278,16 @@ STAGES = ("watch", "likely", "open", "dismissed", "lapsed", "gone")
     highs=st.tuples(st.integers(0, 400), st.integers(0, 400)),
     rule=st.sampled_from(["micro_cluster", "long_repair"]),
     trusted=st.booleans(),
+)
+@example(
+    stage="watch",
+    ages=(14, 14, 14),
+    passes=False,
+    significant=False,
+    fresh=0.001,
+    highs=(0, 0),
+    rule="micro_cluster",
+    trusted=True,
 )
 def test_a_repeated_night_changes_nothing(stage, ages, passes, significant, fresh, highs, rule, trusted):
     at_s = [(NOW_NS - day * DAY_NS) / 1e9 for day in range(0, 60, 7)]

@@ -82,7 +82,7 @@ LOOSE = {
     ],
     "wear_out": [
         ("MOST_P: Final = 0.05", "MOST_P: Final = 1.0"),
-        ("LEAST_BETA: Final = 1.3", "LEAST_BETA: Final = 0"),
+        ("LEAST_BETA: Final = 1.4", "LEAST_BETA: Final = 0"),
         ("                trend.p_wear_out,", "                None,"),
     ],
     "repeat_failure": [
@@ -216,7 +216,10 @@ def test_wear_with_repeats_takes_them_for_it(monkeypatch):
             found += any(item.passes for item in rule.find(window_of(SMALL["wear_out"], 1)))
         return found / 400
 
-    change = ("at_h = without_repeats(past.at_h[wanted])", "at_h = past.at_h[wanted]")
+    change = (
+        "begin_h, end_h = under_observation(np.maximum(past.at_h[wanted], _LEAST_H), past.total_h)",
+        "end_h = np.append(at_h := past.at_h[wanted], past.total_h); begin_h = np.append(0.0, at_h)",
+    )
     assert alarms(rules()["wear_out"]) <= 0.07
     assert alarms(altered("wear_out", change)) >= 0.085
 
@@ -270,7 +273,7 @@ def test_without_confirmation_what_has_ended_is_told(monkeypatch):
 
 def test_without_the_correction_for_many_tests_chance_is_watched(monkeypatch):
     """400 tests of nothing at 0.05 are 20."""
-    tests = [(float(p), True) for p in (np.arange(400) + 0.5) / 400]
+    tests = [("slow_start", float(p), True) for p in (np.arange(400) + 0.5) / 400]
     assert sum(catalogue.significant(tests)) == 0
     monkeypatch.setattr(catalogue, "benjamini_hochberg", lambda p, q: np.array(p) < q)
     assert sum(catalogue.significant(tests)) > 10

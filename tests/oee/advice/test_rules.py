@@ -7,13 +7,14 @@ from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
-from histories import CALENDAR, DAY_NS, KEYS, NULL, PLANTED, START_NS, history, nulls
+from histories import CALENDAR, DAY_NS, KEYS, NULL, PLANTED, START_NS, history, nulls, recorded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oee.advice.catalogue import contrasts, lost_minutes, rules, watched
+from oee.advice.catalogue import contrasts, lost_minutes, rules, significant, watched
 from oee.advice.finding import Finding, Gain, within_what_was_lost, worth_saying
-from oee.advice.measures.repairs import repairs, without_repeats
+from oee.advice.measures.repairs import repairs, under_observation, without_repeats
+from oee.advice.rules import ideal_wrong
 from oee.advice.rules.changeover_sequence import best_order
 from oee.advice.rules.cyclic_stop import best_interval
 from oee.advice.rules.long_repair import (
@@ -23,7 +24,7 @@ from oee.advice.rules.long_repair import (
     concentration,
     share_of_longest,
 )
-from oee.advice.statistics.failures import crow_amsaa
+from oee.advice.statistics.failures import crow_amsaa, crow_amsaa_observed
 from oee.advice.statistics.ratios import one_window, slot_test, thirds_trend
 from oee.advice.trust import too_fast, trust
 from oee.advice.window import hourly_window, machine_window, stop_columns
@@ -105,7 +106,7 @@ AGAIN = {
     "slow_start": lambda s, _: {"lost_min": one_window(s["lost_min"], np.ones(len(s["lost_min"]))).value},
     "early_end": lambda s, _: {"low_min": one_window(s["lost_min"], np.ones(len(s["lost_min"]))).low},
     "changeover_tail": lambda s, _: {"median_min": np.median(s["setup_min"]), "mean_min": np.mean(s["setup_min"])},
-    "wear_out": lambda s, _: {"beta": crow_amsaa(s["at_h"], s["total_h"][0]).beta_unbiased},
+    "wear_out": lambda s, _: {"beta": crow_amsaa_observed(s["begin_h"], s["end_h"]).beta_unbiased},
     "repeat_failure": lambda s, n: {"repeats": sum(s["repeated"]), "n": n},
     "long_repair": lambda s, _: {
         "share": share_of_longest(np.array([s["repair_min"]]))[0],
@@ -323,6 +324,53 @@ def test_repeats_are_not_taken_for_wear():
     assert [finding.figures["beta"] for finding in watched(looked)] == []
     assert all(finding.names["answer"] != "wear_out" for finding in looked if not finding.passes)
     assert without_repeats(np.array([1.0, 3, 10, 30, 37, 46])).tolist() == [1, 30, 46]
+
+
+def test_a_failure_hides_what_comes_within_eight_hours():
+    begin, end = under_observation(np.array([1.0, 3, 10, 30, 37, 46]), 60)
+    assert list(zip(begin.tolist(), end.tolist(), strict=True)) == [(0, 1), (18, 30), (45, 46), (54, 60)]
+    begin, end = under_observation(np.array([1.0, 55]), 60)
+    assert list(zip(begin.tolist(), end.tolist(), strict=True)) == [(0, 1), (9, 55), (60, 60)]
+
+
+def test_failures_that_come_often_hide_no_wear_and_chance_is_not_taken_for_it():
+    """At random every twelve hours, half of them come back; and a rate that grows from nothing to one in eight hours."""
+    rng, total_h = np.random.default_rng(12), 1200.0
+    by_chance, wearing, thinned = [], [], []
+    for _ in range(1000):
+        at_h = rng.uniform(0, total_h, rng.poisson(100))
+        again = at_h[rng.random(len(at_h)) < 0.5]
+        at_h = np.sort(np.concatenate([at_h, again + rng.uniform(0.2, 4, len(again))]))
+        by_chance.append(crow_amsaa_observed(*under_observation(at_h[at_h < total_h], total_h)).p_wear_out)
+        growing = total_h * np.sort(rng.random(75)) ** 0.5
+        wearing.append(crow_amsaa_observed(*under_observation(growing, total_h)).beta_unbiased)
+        thinned.append(crow_amsaa(without_repeats(growing), total_h).beta_unbiased)
+    assert 0.035 < np.mean(np.array(by_chance) < 0.05) < 0.065
+    assert np.mean(wearing) == pytest.approx(2, abs=0.05)
+    assert np.mean(thinned) < 1.7
+
+
+def test_a_machine_that_drifts_has_no_wrong_ideal_time(monkeypatch):
+    """It was near its ideal time once; in the last weeks of half a year it is not, and no shift is."""
+    plan = replace(NULL, weeks=26, slower_a_day=0.0008)
+    facts, stops = recorded(plan, 3)
+    end_ns = START_NS + 26 * 7 * DAY_NS
+    window = machine_window("m-1", CALENDAR, facts, stops, end_ns - 56 * DAY_NS, end_ns)
+    find = rules()["ideal_wrong"].find
+    assert [item.passes for item in find(window)] == [False, False]
+    monkeypatch.setattr(ideal_wrong, "LEAST_SLOWER", 1.0)
+    assert [item.names["verdict"] for item in find(window)] == ["too_short", "too_short"]
+
+
+def test_half_of_the_error_is_for_rules_about_rare_events():
+    """A tenth of the tests is about them: the same p is kept of one of these and not of another."""
+    rest = [("repeat_failure", 0.9, True)] * 9 + [("slow_start", 0.9, True)] * 89
+    for rule, kept in (("wear_out", True), ("early_end", False)):
+        beside = ("slow_start" if rule == "wear_out" else "wear_out", 0.9, True)
+        assert significant([(rule, 0.002, True), beside, *rest]) == [kept] + [False] * 99
+    for rule in ("wear_out", "slow_start"):  # of one kind alone nothing is weighed
+        assert significant([(rule, 0.0004, True), *[(rule, 0.9, True)] * 99])[0]
+        assert not significant([(rule, 0.0006, True), *[(rule, 0.9, True)] * 99])[0]
 
 
 @pytest.mark.parametrize(

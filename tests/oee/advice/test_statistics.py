@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from oee.advice.statistics.failures import between_failures, binomial_above, crow_amsaa, rate_ratio, repair_time
+from oee.advice.statistics.failures import (
+    between_failures,
+    binomial_above,
+    crow_amsaa,
+    crow_amsaa_observed,
+    rate_ratio,
+    repair_time,
+)
 from oee.advice.statistics.ranks import benjamini_hochberg, hodges_lehmann, resampled, theil_sen
 from oee.advice.statistics.ratios import (
     change_point,
@@ -109,6 +116,15 @@ def test_e6_wear_out():
     assert (worn.chi2, worn.df, worn.p_wear_out) == (exactly(9.902404), 18, exactly(0.064955))
     steady = crow_amsaa([40, 95, 180, 230, 310, 340, 430, 515, 560], 600)
     assert (steady.beta, steady.p_wear_out) == (exactly(1.059176), exactly(0.476505))
+
+
+def test_wear_that_is_seen_all_the_time_is_that_of_e6():
+    at_h = np.array([103.0, 212, 291, 360, 415, 466, 508, 547, 580])
+    found = crow_amsaa_observed(np.append(0.0, at_h), np.append(at_h, 600.0))
+    assert (found.beta, found.beta_unbiased) == (exactly(1.81774), exactly(1.615769))
+    assert (found.chi2, found.df, found.p_wear_out) == (exactly(9.902404), 18, exactly(0.064955))
+    assert crow_amsaa_observed([0.0, 5.0], [5.0, 9.0]) is None
+    assert crow_amsaa_observed([5.0, 5.0, 7.0], [5.0, 7.0, 9.0]) is None
 
 
 def test_e7_short_stops_come_at_the_start_of_a_shift():
