@@ -64,7 +64,7 @@ ARROWS = {
         written   -> life look trust finding
         life      -> look catalogue finding window
         look      -> catalogue trust finding window
-        catalogue -> trust rules/ finding window statistics/
+        catalogue -> trust rules/ finding window grid statistics/
         trust     -> finding window
         rules/    -> measures/ finding window beside grid statistics/
         measures/ -> finding window grid statistics/
