@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import datetime
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from servers import PATIENCE_S
 from center.api.advice.finding_answers import detail, finding
 from center.console.advice import cards
 from center.console.advice.pictures import picture
+from center.console.draw import time_labels
 from center.console.draw.plot import PlotLevel, PlotMark, plot
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import EVERYTHING
@@ -58,6 +60,21 @@ def test_every_rule_has_a_picture_of_its_evidence(center, key, lang):
     assert "&lt;script&gt;" in whole
     assert all(escape(answer[part][lang]) in whole for part in ("question", "countermeasure", "doubt"))
     assert ("20–90" in whole) != (answer["about_data"] or not rules()[key].in_minutes)
+
+
+@pytest.mark.parametrize("key", ["changeover_sequence", "no_reason", "unscheduled", "counter_suspect"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_columns_of_weeks_say_which_weeks(center, key, lang):
+    answer = row(center, key)
+    series = answer["evidence"]["series"]
+    starts = series["at_s" if key == "unscheduled" else "week_s"]
+    begun = [time_labels.day(datetime.fromtimestamp(start_s, ZONE), lang) for start_s in starts]
+    below = re.findall(r"<span[^>]*>([^<]*)</span>", picture(answer, ZONE, lang).partition('class="xs"')[2])
+    assert len(begun) >= 4
+    assert (below[0], below[-1]) == (begun[0], begun[-1])
+    assert len(below) == min(len(begun), 5)
+    older = answer | {"evidence": answer["evidence"] | {"series": {k: v for k, v in series.items() if k != "week_s"}}}
+    assert 'class="col' in picture(older, ZONE, lang), "findings that an earlier version kept have no starts"
 
 
 def test_what_is_not_known_is_still_shown(center):

@@ -37,6 +37,12 @@ def _time_ticks(at_s: Sequence[float], zone: tzinfo, lang: str) -> list[tuple[fl
     return [(t, time_labels.day(datetime.fromtimestamp(t, UTC).astimezone(zone), lang)) for t in chosen]
 
 
+def _column_ticks(at_s: Sequence[float], zone: tzinfo, lang: str) -> list[tuple[float, str]]:
+    """Days under columns that stand side by side; at_s: when what each column shows began."""
+    chosen = np.unique(np.linspace(0, len(at_s) - 1, min(_TICKS, len(at_s))).astype(int)).tolist()
+    return [(k, time_labels.day(datetime.fromtimestamp(at_s[k], UTC).astimezone(zone), lang)) for k in chosen]
+
+
 def _y_ticks(most: float, text: Callable[[float], str], least: float = 0.0) -> list[tuple[float, str]]:
     step = _nice((most - least) / 4)
     first = int(np.ceil(least / step)) if step else 0
@@ -155,17 +161,21 @@ def _slot(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
     )
 
 
-def _by_week(name: str, text: Callable[[float, str], str]) -> Callable[[Row, Series, tzinfo, str], Markup | None]:
-    """A column for each week of this series."""
+def _by_week(
+    name: str, text: Callable[[float, str], str], starts: str = "week_s"
+) -> Callable[[Row, Series, tzinfo, str], Markup | None]:
+    """A column for each week of this series. starts: the series that says when each week began; findings of earlier versions have
+    none.
+    """
 
-    def draw(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup | None:
+    def draw(_finding: Row, series: Series, zone: tzinfo, lang: str) -> Markup | None:
         values = series.get(name, ())
         if not len(values):
             return None
         marks = [PlotMark(k, max(y, 0.0), strong=True, tip=text(y, lang)) for k, y in enumerate(values)]
-        return plot(
-            marks, (), (), _y_ticks(max(values), lambda y: text(y, lang)), columns=True, alt=_say("weeks", lang)
-        )
+        ticks = _column_ticks(series.get(starts, ()), zone, lang)
+        y_ticks = _y_ticks(max(values), lambda y: text(y, lang))
+        return plot(marks, (), ticks, y_ticks, columns=True, alt=_say("weeks", lang))
 
     return draw
 
@@ -288,12 +298,8 @@ def _common(_finding: Row, series: Series, zone: tzinfo, lang: str) -> Markup | 
         when = datetime.fromtimestamp(t, UTC).astimezone(zone)
         note = f"{time_labels.weekday(when, lang)} {when:%H:%M}: {_say('at_once', lang, n=number(count, lang))}"
         marks.append(PlotMark(k, count, strong=True, tip=note))
-    ticks = [
-        (k, time_labels.day(datetime.fromtimestamp(at_s[k], UTC).astimezone(zone), lang))
-        for k in np.unique(np.linspace(0, len(at_s) - 1, min(_TICKS, len(at_s))).astype(int)).tolist()
-    ]
     y_ticks = _y_ticks(max(stopped), lambda y: number(y, lang))
-    return plot(marks, (), ticks, y_ticks, columns=True, alt=_say("common", lang))
+    return plot(marks, (), _column_ticks(at_s, zone, lang), y_ticks, columns=True, alt=_say("common", lang))
 
 
 _BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup | None]]] = {
@@ -301,7 +307,7 @@ _BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup | None]
     "changeover_sequence": _by_week("saving_min", _minutes),
     "ideal_wrong": _rates,
     "no_reason": _by_week("share", lambda y, lang: percent(y, lang, 0)),
-    "unscheduled": _by_week("hours", lambda y, lang: say("duration.h", lang, n=number(y, lang, 1))),
+    "unscheduled": _by_week("hours", lambda y, lang: say("duration.h", lang, n=number(y, lang, 1)), "at_s"),
     "micro_cluster": _slot,
     "slow_start": _edges,
     "early_end": _edges,

@@ -47,6 +47,7 @@ def find(window: MachineWindow) -> list[Finding]:
         ),
         "too_fast": ((whole & (due > 0) & (pieces > TOO_FAST * due + 1)).astype(float), whole.astype(float)),
     }
+    week_s = [(from_ns + k * 7 * DAY_NS) // 10**9 for k in range(WEEKS)]
     found = []
     for sign, (hits, of) in signs.items():
         by_week = np.bincount(week, hits, WEEKS), np.bincount(week, of, WEEKS)
@@ -54,7 +55,13 @@ def find(window: MachineWindow) -> list[Finding]:
         share = float(by_week[0].sum()) / everything if everything else 0.0
         shares = np.divide(by_week[0], by_week[1], out=np.zeros(WEEKS), where=by_week[1] > 0)
         found.append(
-            _finding(window, sign, share > MOST[sign], {"share": share, "n": int(by_week[0].sum())}, {"share": shares})
+            _finding(
+                window,
+                sign,
+                share > MOST[sign],
+                {"share": share, "n": int(by_week[0].sum())},
+                {"share": shares, "week_s": week_s},
+            )
         )
     first_day = from_ns // DAY_NS
     odd = [item for item in window.beside.oddities if item[0] in SUSPICIOUS and item[1] >= first_day]

@@ -33,6 +33,7 @@ def find(window: MachineWindow) -> list[Finding]:
     unexplained = np.where(stops.reason[rows] == "", minutes, 0.0)
     week = (stops.start_ns[rows] - from_ns) // week_ns
     shift = window.stretches.shift[window.stretch[row[rows]]] if len(rows) else stops.reason[rows]
+    week_s = [(from_ns + k * week_ns) // 10**9 for k in range(WEEKS)]
     found = []
     for key in ("machine", *sorted(set(shift.tolist()))):
         mine = np.ones(len(rows), np.bool_) if key == "machine" else shift == key
@@ -58,7 +59,7 @@ def find(window: MachineWindow) -> list[Finding]:
                 evidence(
                     window,
                     int(mine.sum()),
-                    {"share": shares, "total_min": total, "bare_min": bare},
+                    {"share": shares, "total_min": total, "bare_min": bare, "week_s": week_s},
                     stops.id[rows[mine]][longest].tolist(),
                 ),
                 {"slot": "all_shifts" if key == "machine" else "shift", "shift": "" if key == "machine" else key},
