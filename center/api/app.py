@@ -1,7 +1,7 @@
 """The HTTP API, version 1. Routes call `center.queries` in a worker thread and add nothing of their own."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -33,6 +33,9 @@ from center.runtime.answer_cache import AnswerCache
 from center.runtime.places import Places, TooManyQuestions
 from center.runtime.state import CenterState
 
+_COMPRESSION: Final = 5
+"""Of gzip. The highest level makes answers 1 to 3 % smaller and takes two to three times as long, in which nobody else is answered."""
+
 
 def create_app(center: CenterState, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
     """The application over a running center.
@@ -52,7 +55,7 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
     app.state.center = center
     app.state.answers, app.state.places = AnswerCache(), Places()
     app.add_middleware(Gate, identify=identify)
-    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=_COMPRESSION)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(404, _nowhere)
     for kind, status, name in (

@@ -240,6 +240,11 @@ async def wait_briefly(work: Coroutine[Any, Any, None], begun: asyncio.Event | N
         task.result()
 
 
+async def let_others() -> None:
+    """Between two parts of a page's work: what others have asked meanwhile is answered first."""
+    await asyncio.sleep(0)
+
+
 @contextmanager
 def troubles(show: Callable[[str], object], lang: str) -> Iterator[None]:
     """What keeps a part of the page from being loaded is shown above it as a banner; a fault of ours also goes to the log."""

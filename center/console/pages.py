@@ -100,6 +100,7 @@ def add_pages(
                 frame.show_error(title, say("console.no_page.help", lang, path=request.url.path), lang)
         return client.build_response(request, 404)
 
+    nicegui_app.on_startup(partial(_build_once, center))
     ui.run_with(
         app,
         title="Nhịp",
@@ -109,3 +110,22 @@ def add_pages(
         gzip_middleware_factory=None,  # the application that this is mounted on compresses
         reconnect_timeout=30,
     )
+
+
+def _build_once(center: CenterState) -> None:
+    """Builds a page for nobody when the center starts: else the first one waits for all sentences and the template of pages."""
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [],
+        "state": {"viewer": None},
+    }
+    request = Request(scope)
+    with Client(page_settings(""), request=request) as client:
+        with frame.frame(center, center.language, ""):
+            frame.show_error("", say("console.broken.help", center.language), center.language)
+        add_first_paint()
+        client.build_response(request)
+    client.delete()

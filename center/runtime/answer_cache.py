@@ -60,13 +60,20 @@ class AnswerCache:
         The event loop never waits for the store, and a caller that is cancelled does not cancel it for the others.
         Raises what the function raises.
         """
+        future = self.begin(ttl_s, function, *args, **kwargs)
+        answer: T = await asyncio.wrap_future(future)  # a running future cannot be cancelled from here
+        return answer
+
+    def begin(self, ttl_s: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Begins to compute what will be asked for in a moment, in a thread; call it in the event loop. Whoever asks gets this
+        answer, or what it raises if it still runs then.
+        """
         key = (function, args, tuple(sorted(kwargs.items())))
         entry, is_new = self._claim(key, ttl_s)
         if is_new:
             loop = asyncio.get_running_loop()
             loop.run_in_executor(None, self._fill, key, entry, lambda: function(*args, **kwargs), lambda _: 0)
-        answer: T = await asyncio.wrap_future(entry.future)  # a running future cannot be cancelled from here
-        return answer
+        return entry.future
 
     def _claim(self, key: Hashable, ttl_s: float) -> tuple[_Entry, bool]:
         """The entry under this key, and whether the caller is to compute it."""

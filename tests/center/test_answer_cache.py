@@ -1,5 +1,6 @@
 """The cache that API and console share: one computation for one question, whoever asks and from where."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,6 +47,23 @@ def test_a_failure_reaches_all_who_wait_and_is_not_kept():
             with pytest.raises(ValueError, match="away"):
                 future.result(30)
     assert cache.get("key", lambda: b"now", len) == b"now"
+
+
+async def test_what_is_begun_is_the_answer_of_whoever_asks_and_a_failure_is_asked_again():
+    cache, answers = AnswerCache(), iter([b"answer", ValueError("away"), b"now"])
+
+    def compute(_what):
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    begun = cache.begin(60, compute, "one")
+    assert await cache.ask(60, compute, "one") == b"answer"
+    assert cache.begin(60, compute, "one") is begun
+    with pytest.raises(ValueError, match="away"):
+        await asyncio.wrap_future(cache.begin(60, compute, "two"))
+    assert await cache.ask(60, compute, "two") == b"now"
 
 
 async def test_answers_for_a_time_take_no_room_from_those_that_stay():

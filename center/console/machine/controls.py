@@ -35,10 +35,9 @@ class Controls:
         with ui.element("div").classes("zoom"):
             for name, sign in _ZOOMS:
                 label = say(f"console.zoom.{name}", self._lang)
-                button = ui.element("button").classes("round").on("click", partial(self._zoom, name))
+                button = ui.html(sign, sanitize=False, tag="button").classes("round")
+                button.on("click", partial(self._zoom, name))
                 button.props["aria-label"] = button.props["title"] = label
-                with button:
-                    ui.html(sign, sanitize=False, tag="span")
                 self._buttons["zoom", name] = button
 
     def build_overlay(self) -> None:
@@ -58,10 +57,8 @@ class Controls:
         """Buttons of which one is selected, none for free dates."""
         with ui.element("div").classes("seg"):
             for choice in choices:
-                button = ui.element("button").on("click", partial(self._select, what, choice))
-                with button:
-                    ui.html(say(f"{prefix}.{choice}", self._lang), sanitize=False, tag="span")
-                self._buttons[what, choice] = button
+                button = ui.html(say(f"{prefix}.{choice}", self._lang), sanitize=False, tag="button")
+                self._buttons[what, choice] = button.on("click", partial(self._select, what, choice))
 
     async def _select(self, what: str, choice: str) -> None:
         now = self._view

@@ -6,10 +6,13 @@ from functools import cache
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from center.console import windows
 from center.console.machine import timeline, value_charts, waterfall
 from center.console.machine.points import Axis, TrendPoint, trend_points
-from center.contract.store import Store
+from center.contract.store import Query, Store
+from center.model.buckets import Bucket
 from center.model.sites import sent_values
 from center.model.viewer import Viewer
 from center.queries.losses import losses
@@ -22,19 +25,47 @@ from center.queries.values.rows import TagFilter
 from center.queries.waterfall import waterfall_steps
 from center.runtime.state import CenterState
 from oee.kpi import kpi
-from oee.model.facts import FACT, FACT_COLUMNS, STATE_COLUMNS
+from oee.model.facts import FACT, FACT_COLUMNS, STATE_COLUMNS, Facts
 
 Row = Mapping[str, Any]
 
 
-class _ReadOnce:
-    """A store for one page: what several of its parts ask is read once, so they also agree while new rows arrive."""
+class _ReadByBucket:
+    """A store for one page: a window is read once, by the page's buckets, and as a whole it is their sum. So its parts agree
+    while new rows arrive.
+    """
 
-    def __init__(self, store: Store) -> None:
-        self._store, self.facts = store, cache(store.facts)
+    def __init__(self, store: Store, bucket: Bucket) -> None:
+        self._store, self._bucket, self._read = store, bucket, cache(store.facts)
+
+    def facts(self, query: Query) -> Facts:
+        """By the contract of `Store`; of a whole window only by columns that hold no shift."""
+        if query.bucket != "all":
+            return self._read(query)
+        by = ("shift", *query.by) if self._bucket == "shift" else query.by
+        return whole_window(self._read(replace(query, bucket=self._bucket, by=by)), query)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+def whole_window(facts: Facts, query: Query) -> Facts:
+    """The sums of the whole window from those of its buckets. query: what is asked of the whole window."""
+    keys = [tuple(row) for row in zip(*(getattr(facts, name).tolist() for name in query.by), strict=True)]
+    groups = {key: index for index, key in enumerate(sorted(set(keys)))}
+    count = len(groups)
+    sums = np.zeros((count, facts.sums.shape[1]), np.int64)
+    np.add.at(sums, [groups[key] for key in keys], facts.sums)
+    columns: dict[str, Any] = {
+        "minute_ns": np.full(count, query.start_ns, np.int64),
+        "business_date": np.zeros(count, np.int32),
+        "n": np.zeros(count, np.int64),
+        "calendar": np.zeros(count, np.uint8),
+    }
+    columns |= {name: np.full(count, "", object) for name in ("machine", "shift", "product")}
+    for place, name in enumerate(query.by):
+        columns[name][:] = [key[place] for key in groups]
+    return Facts(**columns, sums=sums)
 
 
 @dataclass(frozen=True)
@@ -63,7 +94,7 @@ def machine_numbers(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
 ) -> MachineNumbers:
     """All numbers for the same window, so that the parts of the page agree. Raises as the queries do."""
-    center = replace(center, store=cast("Store", _ReadOnce(center.store)))
+    center = replace(center, store=cast("Store", _ReadByBucket(center.store, cast("Bucket", view.bucket))))
     details = site_detail(center, viewer, site)
     zone = ZoneInfo(details["timezone"])
     window = _window(center, site, machine, zone, view)

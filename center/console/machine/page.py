@@ -1,10 +1,11 @@
 """One machine: its KPIs, how they went, where the time went, and every stop."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from nicegui import events, ui
@@ -38,6 +39,7 @@ from words import moment, say
 NUMBERS_EVERY_S: Final = 30.0
 _DETAIL: Final = "(event) => emit(event.detail)"
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass
@@ -87,6 +89,11 @@ class _Page:
         """The language of the page."""
         return self.visit.lang
 
+    def begin(self, query: Callable[..., T], *more: str) -> Future[T]:
+        """The answer for the selected range, which is computed now unless the cache has it."""
+        ttl_s, visit = NUMBERS_EVERY_S * 0.5, self.visit
+        return visit.cache.begin(ttl_s, query, visit.center, visit.viewer, self.site, self.machine, self.view, *more)
+
     def put(self, part: str, content: str) -> None:
         """Shows content; only what changed is sent."""
         self.parts[part].set_content(content)
@@ -124,11 +131,14 @@ async def show(
         view = _view_of(selection)
         main = ui.element("div").classes("loading machine-page")
         page = _Page(visit, site, machine, view, main, may_declare, filter_of(selection))
+        page.begin(machine_numbers, lang)
         for name in ("pick", "back"):
             main.on(name, partial(_follow, page, name), js_handler=_DETAIL)
         main.on("zoom", partial(_zoom, page), js_handler=_DETAIL)
         with page.main:
-            _build(page, details, machine_row)
+            for build in (_build_head, _build_numbers, _build_stops):
+                build(page, details, machine_row)
+                await frame.let_others()
     refresh_live = _live_refresher(page, details)
     await refresh_live()
     await frame.wait_briefly(_refresh(page), page.has_numbers)
@@ -192,7 +202,7 @@ def _part(page: _Page, name: str, cls: str = "") -> None:
     page.parts[name] = ui.html("", sanitize=False).classes(cls)
 
 
-def _build(page: _Page, details: Row, machine_row: Row) -> None:
+def _build_head(page: _Page, details: Row, machine_row: Row) -> None:
     lang = page.lang
     crumbs = (
         el("a", say("console.fleet", lang), href=outside("/")),
@@ -221,6 +231,10 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
     with ui.element("div").classes("controls"):
         page.controls.build()
         _part(page, "window", "window")
+
+
+def _build_numbers(page: _Page, _details: Row, _machine_row: Row) -> None:
+    lang = page.lang
     _part(page, "away")
     _part(page, "tiles", "tiles")
     _part(page, "minis", "minis")
@@ -239,6 +253,10 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
             _part(page, "waterfall", "drawn")
         with _panel("console.six_losses", lang):
             _part(page, "six", "drawn")
+
+
+def _build_stops(page: _Page, _details: Row, _machine_row: Row) -> None:
+    lang = page.lang
     with ui.element("div").classes("halves"):
         with _panel("console.losses", lang, "", page, "losses"):
             _part(page, "losses", "drawn")
@@ -321,16 +339,12 @@ async def _refresh(page: _Page) -> None:
         await _load(page, machine_values, show=_put_values)
 
 
-async def _load(page: _Page, query: Callable[..., Any], *more: str, show: Callable[[_Page, Any], Any]) -> None:
+async def _load(page: _Page, query: Callable[..., T], *more: str, show: Callable[[_Page, T], Awaitable[None]]) -> None:
     """Queries, and shows the answer if the same range is still selected when it arrives. Raises what the query raises."""
-    view, visit = page.view, page.visit
-    answer = await visit.cache.ask(
-        NUMBERS_EVERY_S * 0.5, query, visit.center, visit.viewer, page.site, page.machine, view, *more
-    )
+    view = page.view
+    answer = await asyncio.wrap_future(page.begin(query, *more))
     if page.view == view:
-        shown = show(page, answer)
-        if shown is not None:
-            await shown
+        await show(page, answer)
 
 
 async def _put_stops(page: _Page, found: MachineStops) -> None:
@@ -352,31 +366,53 @@ async def _put_values(page: _Page, shown: ValuesShown | None) -> None:
         page.put("values_band", drawn)
 
 
-def _put(page: _Page, numbers: MachineNumbers) -> None:
+async def _put(page: _Page, numbers: MachineNumbers) -> None:
+    """Shows numbers, all at once; between its pictures others are answered."""
+    view, drawn = page.view, dict[str, str]()
+    for draw in (_draw_words, _draw_tiles, _draw_trend, _draw_losses):
+        drawn |= draw(page, numbers)
+        await frame.let_others()
+    if page.view != view:
+        return
+    page.controls.locate((numbers.window[0], numbers.whole_end_ns), numbers.zone, page.visit.center.now_ns())
+    page.window = numbers.window
+    page.spans = [point.span for point in numbers.points]
+    for part, content in drawn.items():
+        page.put(part, content)
+    _put_files(page, numbers)
+
+
+def _draw_words(page: _Page, numbers: MachineNumbers) -> dict[str, str]:
     lang = page.lang
-    page.put("away", "")
     begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
     words = [say("console.shift", lang, name=numbers.shift)] if numbers.shift else []
     words.append(f"{moment(begin, lang)} – {moment(end, lang)}")
-    page.controls.locate((numbers.window[0], numbers.whole_end_ns), numbers.zone, page.visit.center.now_ns())
     if numbers.known_ns > numbers.window[0]:
         when = moment(time_labels.local(numbers.known_ns, numbers.zone), lang)
         words.append(say("console.known_since", lang, when=when))
-    page.put("window", el("span", " · ".join(words)))
-    page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang, _declares(page, numbers)))
-    page.put("minis", tiles.minis(numbers.total, lang))
-    earlier = " – ".join(moment(time_labels.local(t_ns, numbers.zone), lang) for t_ns in numbers.earlier)
-    page.put("trend", trend_chart.draw(numbers.points, page.view.over, earlier, lang, page.address))
-    page.window = numbers.window
-    page.spans = [point.span for point in numbers.points]
-    page.put("waterfall", waterfall.draw(numbers.steps, lang, page.address))
-    page.put("six", waterfall.six(numbers.steps, lang, page.address))
-    reasons = numbers.site["reasons"]
+    return {"away": "", "window": el("span", " · ".join(words))}
+
+
+def _draw_tiles(page: _Page, numbers: MachineNumbers) -> dict[str, str]:
+    drawn = tiles.tiles(numbers.total, numbers.before, page.lang, _declares(page, numbers))
+    return {"tiles": drawn, "minis": tiles.minis(numbers.total, page.lang)}
+
+
+def _draw_trend(page: _Page, numbers: MachineNumbers) -> dict[str, str]:
+    earlier = " – ".join(moment(time_labels.local(t_ns, numbers.zone), page.lang) for t_ns in numbers.earlier)
+    return {"trend": trend_chart.draw(numbers.points, page.view.over, earlier, page.lang, page.address)}
+
+
+def _draw_losses(page: _Page, numbers: MachineNumbers) -> dict[str, str]:
+    lang, reasons = page.lang, numbers.site["reasons"]
     known = any(numbers.total["sums"][name] for name in STATE_COLUMNS)
     nothing = say("console.no_losses" if known else "why_null.no_minute", lang)
     bars = charts.pareto_bars(numbers.losses, reasons, lang, page.address)
-    page.put("losses", pareto(bars, lang) if bars else el("div", nothing, cls="empty"))
-    _put_files(page, numbers)
+    return {
+        "waterfall": waterfall.draw(numbers.steps, lang, page.address),
+        "six": waterfall.six(numbers.steps, lang, page.address),
+        "losses": pareto(bars, lang) if bars else el("div", nothing, cls="empty"),
+    }
 
 
 def _declares(page: _Page, numbers: MachineNumbers) -> Callable[[str], str] | None:

@@ -67,10 +67,8 @@ class StopsPanel:
                 self._many = ui.html("", sanitize=False).classes("declare")
         with ui.element("div").classes("pills states"):
             for state in STATES:
-                button = ui.element("button").classes("pill").on("click", partial(self._pick, "state", state))
-                with button:
-                    ui.html(say(f"state.{state}", self._lang), sanitize=False, tag="span")
-                self._buttons["state", state] = button
+                button = ui.html(say(f"state.{state}", self._lang), sanitize=False, tag="button").classes("pill")
+                self._buttons["state", state] = button.on("click", partial(self._pick, "state", state))
         self._picked = ui.html("", sanitize=False)
         self._table = ui.html("", sanitize=False).classes("drawn")
         self._pager()
@@ -79,19 +77,15 @@ class StopsPanel:
     def _segment(self, what: str, choices: Mapping[Any, str]) -> None:
         with ui.element("div").classes("seg"):
             for choice, text in choices.items():
-                button = ui.element("button").on("click", partial(self._pick, what, choice))
-                with button:
-                    ui.html(text, sanitize=False, tag="span")
-                self._buttons[what, choice] = button
+                button = ui.html(text, sanitize=False, tag="button")
+                self._buttons[what, choice] = button.on("click", partial(self._pick, what, choice))
 
     def _pager(self) -> None:
         with ui.element("div").classes("pager"):
             for name, by, sign in (("earlier", stops_table.PAGE, "←"), ("later", -stops_table.PAGE, "→")):
-                button = ui.element("button").classes("round").on("click", partial(self._turn, by))
+                button = ui.html(sign, sanitize=False, tag="button").classes("round")
                 button.props["aria-label"] = say(f"console.{name}", self._lang)
-                with button:
-                    ui.html(sign, sanitize=False, tag="span")
-                self._buttons["page", name] = button
+                self._buttons["page", name] = button.on("click", partial(self._turn, by))
             self._place = ui.html("", sanitize=False)
 
     async def show(self, found: MachineStops) -> None:
