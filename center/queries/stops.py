@@ -16,11 +16,9 @@ from center.queries.question import CheckedQuestion, NextPage, Question, WindowA
 from center.runtime.state import CenterState
 from oee.model.calendars import cut
 from oee.model.facts import MINUTE_NS, MS_NS, NO_SHIFT, Int64, Stop
-from oee.model.states import STATE_BY_WORD, CalendarClass, State
+from oee.model.states import NEEDS_REASON, STATE_BY_WORD, CalendarClass
 
 ORDERS: Final = ("latest", "longest")
-NEEDS_REASON: Final = (State.UNPLANNED_STOP, State.BREAKDOWN)
-"""States of stops that somebody has to explain."""
 
 
 class StopRow(TypedDict):

@@ -52,5 +52,7 @@ class Quality(IntEnum):
     GAP = 3
 
 
+NEEDS_REASON = (State.UNPLANNED_STOP, State.BREAKDOWN)
+"""States of stops that somebody has to explain."""
 STATE_BY_WORD = {state.word: state for state in State}
 CLASS_BY_WORD = {item.word: item for item in CalendarClass}

@@ -12,6 +12,7 @@ import pytest
 
 from center.console import windows
 from center.console.declare import form as declare_form
+from center.console.delivery import cards as delivery_cards
 from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join, share
@@ -216,6 +217,15 @@ def test_a_machine_that_nobody_wants_is_resting_unless_it_is_broken_or_unknown()
     assert fleet_cards.group_of(live(state="running", calendar="outside")) == "running"
     assert fleet_cards.group_of(live(state="planned_stop")) == "resting"
     assert fleet_cards.group_of(live(state="a state of the future")) == "unknown"
+
+
+def test_a_day_without_shifts_says_so_and_is_no_fault():
+    told = {"date": "2026-03-01", "gateway": "main", "scheduled_ms": 0, "known_ms": 0, "unknown_ms": 0, "missing_ms": 0}
+    for lang in ("vi", "en"):
+        drawn = str(delivery_cards.days([told], lang))
+        assert say("delivery.days.off", lang) in drawn
+        assert ">0,0<" not in drawn
+        assert ">0.0<" not in drawn
 
 
 def test_null_is_a_dash_and_never_zero():

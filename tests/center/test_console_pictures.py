@@ -182,3 +182,28 @@ def test_zoom_by_drawing_across_by_buttons_and_back(tabs, plant):
         page.go_back()
     page.wait_for_url("**span=7d&bucket=day")
     expect(page.locator(".chart-trend .area a")).to_have_count(count)
+
+
+_TOUCHING = """() => [...document.querySelectorAll("td.bars i")].filter((bar) => {
+  const text = document.createRange(); text.selectNodeContents(bar.parentElement.nextElementSibling);
+  return bar.getBoundingClientRect().right + 2 > text.getBoundingClientRect().left; }).length"""
+"""Bars that run into the figure beside them."""
+_CUT = """(words) => [...document.querySelectorAll(".card .chip > span")].filter((item) => {
+  item.textContent = words; return item.scrollWidth > item.clientWidth + 1; }).length"""
+_UNEVEN = """() => [...document.querySelectorAll(".compared tbody tr")].filter((row) =>
+  new Set(["availability", "performance", "quality"].map((kpi) => Math.round(row.querySelector(`.c-${kpi} .bar`).getBoundingClientRect().top)))
+  .size > 1).length"""
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_covers_or_cuts_what_is_to_be_read(tabs, lang, width):
+    page = tabs("/report/van-long?which=yesterday", lang, width)
+    assert page.locator("td.bars i").count() > 5
+    assert page.evaluate(_TOUCHING) == 0
+    page.goto(page.url.split("/report")[0] + "/comparison?span=7d")
+    page.wait_for_selector(".compared .c-quality .bar")
+    assert page.evaluate(_UNEVEN) == 0
+    page.goto(page.url.split("/comparison")[0] + "/?screen=hall")
+    page.wait_for_selector(".card .chip")
+    assert page.evaluate(_CUT, say("state.unplanned_stop", lang)) == 0

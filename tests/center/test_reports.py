@@ -216,6 +216,16 @@ def test_a_target_that_is_out_of_reach_is_missed_though_oee_is_not_known(center)
         assert (best in str(goals(row | {"targets": [gap]}, "en"))) == shown
 
 
+def test_only_what_somebody_has_to_explain_lacks_a_reason(center):
+    """A set-up is explained by its product: it is not among the stops without a reason either."""
+    told = report(center, ReportQuestion(EVERYTHING, SITE))
+    longest = [
+        told["longest"][0] | {"reason": "", "reason_name": {}, "state": state} for state in ("setup", "breakdown")
+    ]
+    (section,) = (part for part in sheet(told | {"longest": longest}, "en").sections if part.key == "longest")
+    assert [(row.cells[-1].text, row.cells[-1].tone) for row in section.table.rows] == [("", ""), ("no reason", "bad")]
+
+
 def test_names_are_text_and_no_markup(center):
     told = report(center, ReportQuestion(EVERYTHING, "hoa-binh", which="today"))
     for content in (str(page_content(sheet(told, "vi"))), mail_html(sheet(told, "vi"))):

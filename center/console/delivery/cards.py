@@ -217,7 +217,7 @@ def _day(row: Row, lang: str) -> Markup:
         "tr",
         el("td", time_labels.weekday(date.fromisoformat(row["date"]), lang), cls="nowrap"),
         el("td", row["gateway"], cls="soft of-gateway"),
-        el("td", number(scheduled / 3_600_000, lang, 1), cls="num"),
+        el("td", number(scheduled / 3_600_000, lang, 1) if scheduled else say("delivery.days.off", lang), cls="num"),
         el("td", percent(known, lang), bar, cls="num"),
         el("td", duration(row["unknown_ms"], lang), cls=f"num{'' if row['unknown_ms'] else ' faint'}"),
         el(

@@ -10,12 +10,14 @@ from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import product_name, reason_name
 from center.console.machine.timeline import Unwanted
+from oee.model.states import NEEDS_REASON
 from words import duration, say
 
 Row = Mapping[str, Any]
 PAGE: Final = 12
 _EXPLAINED: Final = frozenset({"unplanned_stop", "breakdown", "minor_stop", "unknown"})
 """States of stops that a person can explain."""
+_NEEDS_REASON: Final = frozenset(state.word for state in NEEDS_REASON)
 _SOURCES: Final = frozenset({"plc", "count", "product", "calendar"})
 _HEAD: Final = ("start", "duration", "state", "reason", "by", "product")
 
@@ -74,7 +76,7 @@ def _row(
 def _reason(row: Row, reasons: Mapping[str, Row], lang: str, *, needed: bool) -> Markup | None:
     if row["reason"]:
         return el("span", reason_name(row["reason"], reasons, lang))
-    if needed and row["state"] in ("unplanned_stop", "breakdown"):
+    if needed and row["state"] in _NEEDS_REASON:
         return el("span", say("reason.none", lang), cls="none")
     return None
 

@@ -126,7 +126,7 @@ class _Rows:
             length = duration((end - begin).total_seconds() * 1000, lang)
             text = say("alert.lasted", lang, begin=moment(begin, lang), end=f"{end:%H:%M}", length=length)
         else:
-            text = say("alert.since", lang, when=moment(begin, lang))
+            text = say("alert.since", lang, when=moment(begin, lang)).removesuffix(".")
         if row["acknowledged"]:
             when = datetime.fromisoformat(row["acknowledged"])
             text += " · " + say("alert.taken_by", lang, by=row["by"], when=f"{when:%H:%M}")

@@ -11,10 +11,12 @@ from typing import Any, Final, Literal
 from center.console.draw.goals import missed_at_best
 from center.console.draw.waterfall_bars import waterfall_bars
 from center.outgoing.reports.answer import ReportAnswer, ReportMachine, ReportStop
+from oee.model.states import NEEDS_REASON
 from words import day_text, duration, hours, moment, number, percent, say
 from words.catalogue import catalogue
 
 Tone = Literal["", "good", "bad", "faint", "strong"]
+_NEEDS_REASON: Final = frozenset(state.word for state in NEEDS_REASON)
 _FACTORS: Final = ("availability", "performance", "quality")
 
 
@@ -273,7 +275,8 @@ def _stops_table(words: _Words, stops: Sequence[ReportStop], *, reasons: bool) -
         ]
         if reasons:
             reason = named(row["reason_name"], lang, row["reason"])
-            cells.append(SheetCell(reason or words.tell("no_reason"), "", "" if reason else "bad"))
+            missing = not reason and row["state"] in _NEEDS_REASON
+            cells.append(SheetCell(words.tell("no_reason") if missing else reason, "", "bad" if missing else ""))
         rows.append(SheetRow(cells))
     return SheetTable([words.tell(f"head.{key}") for key in heads], rows, frozenset({2}))
 
