@@ -100,6 +100,29 @@ class Arrived(NamedTuple):
     kept: bool = False
 
 
+class _Client(paho.Client):
+    """Leaves the properties of arriving messages unread: nothing here needs them, and any gateway may add thousands, for each of which
+    paho copies the rest of the packet; one that paho refuses and the broker does not would end the session.
+    """
+
+    def _handle_publish(self) -> Any:
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
+            qos = (self._in_packet["command"] & 0x06) >> 1
+            self._in_packet["packet"] = _without_properties(self._in_packet["packet"], qos)
+        return super()._handle_publish()
+
+
+def _without_properties(packet: bytearray, qos: int) -> bytearray:
+    """A PUBLISH of MQTT 5, after its fixed header, with no properties; what is cut short stays as it is."""
+    at = 2 + int.from_bytes(packet[:2], "big") + (2 if qos else 0)
+    size = 0
+    for end in range(at, min(at + 4, len(packet))):
+        size |= (packet[end] & 0x7F) << 7 * (end - at)
+        if packet[end] < 0x80:
+            return packet[:at] + b"\0" + packet[end + 1 + size :]
+    return packet
+
+
 class _SubscribeDeadline:
     """Ends a client's connection if its subscriptions are not answered in time."""
 
@@ -181,7 +204,7 @@ class BrokerSession:
 
     def _make(self) -> paho.Client:
         version5 = self._version == MQTTProtocolVersion.MQTTv5
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._id,
             protocol=self._version,

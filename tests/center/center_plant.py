@@ -175,9 +175,9 @@ class Gateway:
         self._client.loop_start()
         assert self._up.wait(PATIENCE_S)
 
-    def send(self, *payloads, kind="facts", retain=False):
+    def send(self, *payloads, kind="facts", **more):
         for payload in payloads:
-            self.publish(topic(self.site, self.gateway, kind), payload, retain=retain)
+            self.publish(topic(self.site, self.gateway, kind), payload, **more)
 
     def burst(self, payloads, kind="facts"):
         """Publishes all of them without waiting for one."""
@@ -185,9 +185,10 @@ class Gateway:
         for sent in [self._client.publish(name, payload, 1) for payload in payloads]:
             sent.wait_for_publish(PATIENCE_S)
 
-    def publish(self, name, payload, retain=False):
+    def publish(self, name, payload, **more):
+        """more: retain, properties."""
         data = payload if isinstance(payload, bytes) else payload.encode()
-        self._client.publish(name, data, 1, retain=retain).wait_for_publish(PATIENCE_S)
+        self._client.publish(name, data, 1, **more).wait_for_publish(PATIENCE_S)
 
     def mark(self, stream=STREAM):
         return self.receipts[-1].streams[stream].mark if self.receipts and stream in self.receipts[-1].streams else 0

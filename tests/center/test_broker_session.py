@@ -62,6 +62,69 @@ class Forgetful:
                     return
 
 
+class Talkative:
+    """A broker, MQTT 5, that passes on what it is given as soon as somebody subscribes."""
+
+    def __init__(self, messages):
+        self.listener, self._messages = socket.create_server(("127.0.0.1", 0)), messages
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as stream:
+                for kind, _, body in packets(stream):
+                    if kind == CONNECT:
+                        connection.sendall(b"\x20\x03\0\0\0")
+                    elif kind == SUBSCRIBE:
+                        reasons = b"\1" * body.count(b"nhip/")
+                        connection.sendall(struct.pack(">BB", 0x90, 3 + len(reasons)) + body[:2] + b"\0" + reasons)
+                        connection.sendall(b"".join(self._messages))
+
+
+def variable(number):
+    """A length as MQTT writes it."""
+    out = bytearray()
+    while True:
+        number, low = divmod(number, 128)
+        out.append(low | (128 if number else 0))
+        if not number:
+            return bytes(out)
+
+
+def published(name, payload, properties, qos):
+    mid = b"\0\7" if qos else b""
+    body = struct.pack(">H", len(name)) + name.encode() + mid + variable(len(properties)) + properties + payload
+    return bytes([0x30 | qos << 1]) + variable(len(body)) + body
+
+
+def test_properties_of_messages_are_not_read():
+    """Any gateway may add thousands, and of some kinds that this program's library refuses."""
+    pair = b"\x26\0\1a\0\1b"
+    told = [
+        ("a", b"none", b"", 1),
+        ("bb", b"many", pair * 5_000, 1),
+        ("c", b"unknown", b"\x7e" * 200, 0),
+        ("d", b"", pair, 0),
+        ("e", b"\x80" * 300, b"\1\1", 1),
+    ]
+    broker, arrived = Talkative([published(*message) for message in told]), []
+    session = BrokerSession(BrokerSettings("127.0.0.1", broker.port), CenterHealth(), arrived.append, lambda: None)
+    session.start()
+    try:
+        eventually(lambda: len(arrived) == len(told))
+        assert [(item.topic, item.payload, item.qos) for item in arrived] == [
+            (name, payload, qos) for name, payload, _, qos in told
+        ]
+    finally:
+        session.stop()
+        broker.listener.close()
+
+
 def test_a_new_session_sends_nothing_of_the_one_before():
     """MQTT 3.1.1, 3.1.2.4 and MQTT 5, 3.1.2.4: it is clean. A broker may not bear the repetition of what it never got."""
     broker = Forgetful()

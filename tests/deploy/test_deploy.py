@@ -16,6 +16,8 @@ import pytest
 from certificates import Authority
 from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from ruamel.yaml import YAML
 from servers import PATIENCE_S, answers, eventually, free_port
 
@@ -109,6 +111,11 @@ def test_mosquitto_reads_its_configuration_and_lets_gateways_say_only_what_is_th
             with _connected(bundle, "van-long.main") as box:  # a second box with the same bundle still ends the first
                 eventually(lambda: not mine.is_connected())
                 assert _answered(box)
+                properties = Properties(PacketTypes.PUBLISH)
+                properties.UserProperty = [("a", "x" * 60_000)] * 160  # the size of whole packets counts
+                box.publish(topic("van-long", "main", "facts"), b"x", 1, properties=properties)
+                eventually(lambda: not box.is_connected())
+                assert theirs.is_connected()
     finally:
         broker.terminate()
         broker.wait(PATIENCE_S)

@@ -6,6 +6,7 @@ Each attack comes from a gateway of its own, so that the budget of one does not 
 import hashlib
 import itertools
 import json
+import os
 import signal
 import struct
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import httpx
 from center_plant import STREAM, Gateway, center_command, envelope, facts, mosquitto, running, site_body
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from servers import PATIENCE_S, eventually
 
 from oee.model.facts import MINUTE_NS, NO_LOSSES
@@ -116,6 +119,11 @@ class Stage:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
+    def cpu_s(self):
+        """CPU time of the center so far [s]."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     @contextmanager
     def honest_work(self):
         """The honest gateways send one after the other within the block. Yields how long their receipts took [s]."""
@@ -160,28 +168,43 @@ def stage(folder):
 
 
 class Hostile:
-    """A gateway of the site `hostile` that sends without waiting."""
+    """A gateway of the site `hostile` that sends without waiting. prepared: what it sends is made first, and sent by `begin`, so that
+    making it takes no time from anybody.
+    """
 
-    def __init__(self, port, name):
+    def __init__(self, port, name, *, prepared=False):
         self._gateway, self._seq = Gateway(port, "hostile", name), itertools.count(1)
+        self._prepared = [] if prepared else None
 
     def sealed(self, content, kind="facts"):
         """Content in a sound envelope."""
-        self._gateway.send(seal(STREAM, next(self._seq), 1, content).data, kind=kind)
+        self.send(seal(STREAM, next(self._seq), 1, content).data, kind)
 
-    def send(self, payload, kind="facts", retain=False):
-        self._gateway.send(payload, kind=kind, retain=retain)
+    def send(self, payload, kind="facts", **more):
+        self._do(lambda: self._gateway.send(payload, kind=kind, **more))
 
     def burst(self, payloads, kind="facts"):
         """Sends all of them before it waits for the broker to have them."""
-        self._gateway.burst(payloads, kind)
+        self._do(lambda: self._gateway.burst(payloads, kind))
 
     def generation(self):
-        """What the center calls its ledger, as its receipts say."""
+        """What the center calls its ledger, as its receipts say; sends what is prepared."""
+        self.begin()
         return eventually(lambda: self._gateway.receipts and self._gateway.receipts[-1].generation)
+
+    def begin(self):
+        """Sends what is prepared."""
+        while self._prepared:
+            self._prepared.pop(0)()
 
     def close(self):
         self._gateway.close()
+
+    def _do(self, step):
+        if self._prepared is None:
+            step()
+        else:
+            self._prepared.append(step)
 
 
 def _raw(body, seq):
@@ -279,6 +302,14 @@ def more_than_the_broker_keeps_for_the_center(hostile, count=3_000):
     hostile.burst([f"junk {number}".encode().ljust(100) for number in range(count)])
 
 
+def messages_with_many_properties(hostile):
+    """A broker passes the properties of a message on to the center."""
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.UserProperty = [("a", "b")] * 8_000
+    for number in range(20):
+        hostile.send(b'{"online":true,"at_ns":%d}' % number, "status", properties=properties)
+
+
 def an_envelope_that_the_broker_keeps(hostile):
     hostile.send(envelope(1, running(_now_ns() - 60 * MINUTE_NS, 1)), retain=True)
 
@@ -286,5 +317,5 @@ def an_envelope_that_the_broker_keeps(hostile):
 ATTACKS = (
     sums_beyond_64_bits, many_site_bodies, tiny_objects, junk, huge_bodies, numbers_beyond_their_kind,
     a_body_of_the_far_future, an_envelope_that_the_broker_keeps, statuses_that_unpack_to_much, ever_new_notices,
-    the_wolf_is_coming, more_than_the_broker_keeps_for_the_center,
+    the_wolf_is_coming, more_than_the_broker_keeps_for_the_center, messages_with_many_properties,
 )  # fmt: skip
