@@ -2,8 +2,11 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+import prepared
+import pytest
 from hypothesis import HealthCheck, settings
 
 # what was compiled is kept, whatever the environment says: tests start some hundred processes, and pytest rewrites asserts
@@ -16,6 +19,8 @@ settings.register_profile("quick", settings.get_profile("busy"), max_examples=5,
 settings.register_profile("deep", settings.get_profile("busy"))  # see examples.py
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
+INTERPRETERS = prepared.Interpreters()
+prepared.install(INTERPRETERS)
 TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("hostile/test_hostile", "demo/test_demo_killed", "demo/test_demo_truth", "tools/test_first_number"),
@@ -48,3 +53,10 @@ def pytest_collection_modifyitems(items):
         return ranks[item.path]
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """What bears the mark `cold_start` is started as on a user's machine, in its fixtures too."""
+    with prepared.cold_start(INTERPRETERS) if item.get_closest_marker("cold_start") else nullcontext():
+        return (yield)

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 from edge_plc import COILS, HOLDING, plc
+from prepared import preparable
 from ruamel.yaml import YAML
 from servers import PATIENCE_S, free_port, until
 
@@ -25,13 +26,13 @@ STOPS = ((3600, 4500), (7200, 7800))
 """Stops in that time [s], beyond the limit."""
 READING = {COILS, HOLDING}
 SECURE = {"content-type": "application/json", "x-nhip-andon": "1"}
-_PROCESS = """
+_PROCESS = preparable("""
 import json, sys
 from pathlib import Path
 from agent.run import Options, main
 site, outbox, ready = sys.argv[1:4]
 main(Path(site), Path(outbox), None, Options(commit_every_s=0.5, ready_file=Path(ready)))
-"""
+""")
 
 
 def noon_zone():

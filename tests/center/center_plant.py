@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from prepared import preparable
 from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, mosquitto_command
 
 from center.contract.store import Origin, RowBatch, StopQuery
@@ -23,7 +24,7 @@ from wire.topics import topic
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 STREAM = "00000000000000aa"
 MONDAY = 20_514  # 2026-03-02
-_PROCESS = """
+_PROCESS = preparable("""
 import asyncio, signal, sys
 from center.run import run
 async def main():
@@ -31,7 +32,7 @@ async def main():
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await run(sys.argv[1], stop, sys.argv[2])
 asyncio.run(main())
-"""
+""")
 
 
 def center_command(config, ready):

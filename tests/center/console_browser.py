@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from accessibility import severe_faults
 from playwright.sync_api import Page
+from prepared import preparable
 from servers import PATIENCE_S, eventually
 
 BUILDING_S = 600.0
@@ -33,7 +34,10 @@ def served_by(plant: str, folder: Path, *options: str):
     script = Path(__file__).with_name(plant)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, str(script), *options, "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
+            [sys.executable, preparable(str(script)), *options, "--dir", str(folder)],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
         )
         try:
             # it may have months of history to make first: the limit ends only what hangs

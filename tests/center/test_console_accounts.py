@@ -12,6 +12,7 @@ from accounts_plant import cookie
 from browser import chromium as started_chromium
 from console_plant import PASSWORD
 from playwright.sync_api import expect
+from prepared import preparable
 from servers import PATIENCE_S, eventually
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -34,7 +35,7 @@ OTHERS = {"lan": "/machine/hoa-binh/sew-3", "hung": "/machine/van-long/press-2"}
 def plant(tmp_path_factory):
     folder = tmp_path_factory.mktemp("accounts")
     script = Path(__file__).with_name("console_plant.py")
-    command = [sys.executable, str(script), "--accounts", "--days", "1", "--dir", str(folder)]
+    command = [sys.executable, preparable(str(script)), "--accounts", "--days", "1", "--dir", str(folder)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:

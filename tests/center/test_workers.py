@@ -13,6 +13,7 @@ import pytest
 from center_plant import STREAM, Gateway, amqtt, child, envelope, eventually, mosquitto, ns, running, site_body
 from influx_plant import influx_settings
 from postgres_plant import postgres
+from prepared import preparable
 from servers import PATIENCE_S, free_port, hivemq_command, mochi_command
 
 from center.contract.ledger import Changes
@@ -26,7 +27,7 @@ from wire.marks import Marks
 
 T = ns("2026-03-02T08:00:00")
 ROOT = Path(__file__).parents[2]
-_PROCESS = """
+_PROCESS = preparable("""
 import asyncio, signal, sys
 from center.run import run
 from config import Misconfigured
@@ -38,7 +39,7 @@ try:
     asyncio.run(main())
 except Misconfigured as error:
     sys.exit(f"{error.complaints[0].code} {error}")
-"""
+""")
 
 
 def _file(folder, port, role, database, number=0):

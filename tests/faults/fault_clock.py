@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edge_plc import Plc, site_file
 from fault_stage import ROOT, Process, ask, mosquitto
+from prepared import preparable
 from servers import PATIENCE_S, answers, eventually, free_port
 
 from agent.commands.outbox_summary import summarize
@@ -22,7 +23,7 @@ from oee.model.facts import FACT_COLUMNS, row_keys
 
 S = 1_000_000_000
 MINUTE_NS = 60 * S
-AGENT = """
+AGENT = preparable("""
 import logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -38,7 +39,7 @@ site, outbox, ready = (Path(text) for text in sys.argv[1:4])
 system = Offline() if sys.argv[4] else None
 limits = SendLimits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
 main(site, outbox, None, Options(commit_every_s=0.5, ready_file=ready, system=system, limits=limits))
-"""
+""")
 """Where nobody answers for NTP, whatever the machine that runs the tests has."""
 
 

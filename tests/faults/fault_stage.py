@@ -15,13 +15,14 @@ from urllib.request import Request, urlopen
 
 from fault_books import read_file
 from fault_history import FILES, site_file, write_files
+from prepared import preparable
 from servers import PATIENCE_S, amqtt_command, answers, free_port, mosquitto_command
 from servers import eventually as _eventually
 
 from agent.feed.history_files import day_path
 
 ROOT = Path(__file__).parents[2]
-AGENT = """
+AGENT = preparable("""
 import json, logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -34,7 +35,7 @@ def tell(progress):
         file.write(json.dumps(progress) + "\\n")
 limits = SendLimits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
 main(site, outbox, history, Options(commit_every_s=0.3, progress=tell, limits=limits, **json.loads(sys.argv[4])))
-"""
+""")
 
 
 def eventually(condition, every_s=0.05, what=""):

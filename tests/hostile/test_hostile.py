@@ -15,6 +15,7 @@ from wire.envelope import seal
 from wire.topics import ENVELOPED
 
 MOST_MB = 512
+pytestmark = pytest.mark.cold_start  # a fork has the memory of all that was prepared
 _A_GATEWAY = 20
 """Messages of one hostile gateway of the fuzzer: fewer than its budget, so that all are read."""
 _ROUNDS = 5

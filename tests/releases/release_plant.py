@@ -316,7 +316,7 @@ class Plant:
 
     @staticmethod
     def until(condition, what):
-        return eventually(condition, PATIENCE_S, 0.05, what)
+        return eventually(condition, what=what)
 
     # what is in it
 

@@ -104,6 +104,7 @@ def test_a_terminal_goes_on_showing_what_the_display_shows(factory):
     assert "Traceback" not in "".join(written)
 
 
+@pytest.mark.cold_start  # by its command line the first one is known
 def test_a_log_is_told_once_and_a_second_one_is_told_who_holds_the_port(factory, tmp_path):
     path, port = factory
     log = tmp_path / "first.log"
