@@ -1,22 +1,44 @@
 """Bodies of enveloped kinds and of the plain ones (`live`, `status`).
 
 Tables travel as columns; additive columns that are zero throughout are left out,
-minutes are counted from 1970 and dates are days since 1970-01-01.
+minutes and hours are counted from 1970 and dates are days since 1970-01-01.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oee.model import limits
-from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop, make_table
+from oee.model.facts import (
+    CYCLE_BINS,
+    FACT_COLUMNS,
+    HOUR_NS,
+    LOSS_COLUMNS,
+    MINUTE_NS,
+    NO_BINS,
+    NO_CYCLES,
+    NO_FACTS,
+    NO_LOSSES,
+    CycleBins,
+    CycleTimes,
+    Facts,
+    Losses,
+    Stop,
+    make_table,
+    sparse,
+    text_column,
+)
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
 from wire.bounds import Count, Moment, Number, Seconds, ShownText, Text, Whole, first
 from wire.envelope import Unsound
 
 MOST_ROWS: Final = 20_000
 """Rows of facts, of losses, or stops of one envelope: ten times what an agent puts into one (`agent.compute.delta`)."""
+MOST_BINS: Final = 100_000
+"""Bins of histograms of one envelope."""
+CYCLES: Final = "cycles"
+"""What a center's receipt says (`Receipt.knows`) when it keeps histograms of cycle times."""
 _MOST_RANGES: Final = 20_000
 _MOST_WHY: Final = 1_000
 _CUT: Final = first(1_000)
@@ -55,6 +77,23 @@ class _LossTable(_Table):
     reason: _Texts
 
 
+_Lists = Annotated[list[list[int]], Field(max_length=MOST_ROWS)]
+
+
+class _CycleTable(_Strict):
+    """bins: of each row the first bin and then the steps to the next ones; cycles: how many are in each of them."""
+
+    machine: _Texts
+    hour: _Column
+    n: _Column
+    calendar: _Texts
+    date: _Column
+    shift: _Texts
+    product: _Texts
+    bins: _Lists
+    cycles: _Lists
+
+
 class _StopRow(_Strict):
     machine: str
     id: str
@@ -72,6 +111,16 @@ class _FactsBody(_Strict):
     facts: _Table | None = None
     losses: _LossTable | None = None
     stops: list[_StopRow] = Field([], max_length=MOST_ROWS)
+    cycles: _CycleTable | None = None
+
+
+class Rows(NamedTuple):
+    """The content of a `facts` envelope."""
+
+    facts: Facts
+    losses: Losses
+    stops: list[Stop]
+    cycles: CycleBins
 
 
 def _table(table: Facts | Losses, names: tuple[str, ...]) -> dict[str, Any]:
@@ -87,7 +136,22 @@ def _table(table: Facts | Losses, names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def facts_body(facts: Facts, losses: Losses, stops: list[Stop]) -> dict[str, Any]:
+def _histograms(table: CycleTimes) -> dict[str, Any]:
+    rows = [sparse(row) for row in table.sums]
+    return {
+        "machine": table.machine.tolist(),
+        "hour": (table.minute_ns // HOUR_NS).tolist(),
+        "n": table.n.tolist(),
+        "calendar": [CalendarClass(code).word for code in table.calendar.tolist()],
+        "date": table.business_date.tolist(),
+        "shift": table.shift.tolist(),
+        "product": table.product.tolist(),
+        "bins": [np.diff(places, prepend=0).tolist() for places, _ in rows],
+        "cycles": [values for _, values in rows],
+    }
+
+
+def facts_body(facts: Facts, losses: Losses, stops: list[Stop], cycles: CycleTimes = NO_CYCLES) -> dict[str, Any]:
     """The content of a `facts` envelope."""
     body: dict[str, Any] = {}
     if len(facts):
@@ -117,6 +181,8 @@ def facts_body(facts: Facts, losses: Losses, stops: list[Stop]) -> dict[str, Any
             }
             for stop in stops
         ]
+    if len(cycles):
+        body["cycles"] = _histograms(cycles)
     return body
 
 
@@ -136,6 +202,11 @@ def _sums(table: _Table, names: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np
 
 
 def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
+    """The same as `read_rows` without histograms."""
+    return read_rows(body)[:3]
+
+
+def read_rows(body: Any) -> Rows:
     """The tables in the content of a `facts` envelope.
 
     Raises `Unsound` if it is not of that shape, a column is unknown or too short, or a state or calendar class is unknown.
@@ -144,40 +215,64 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
         checked = _FactsBody.model_validate(body)
         facts, losses = NO_FACTS, NO_LOSSES
         if checked.facts:
-            table = checked.facts
-            sums = _sums(table, FACT_COLUMNS)
-            keys = zip(
-                table.machine,
-                (minute * MINUTE_NS for minute in table.minute),
-                (int(CLASS_BY_WORD[word]) for word in table.calendar),
-                table.date,
-                table.shift,
-                table.product,
-                strict=True,
-            )
-            facts = make_table(Facts, list(keys), sums, np.array(table.n, np.int64))
+            sums = _sums(checked.facts, FACT_COLUMNS)
+            facts = make_table(Facts, _keys(checked.facts), sums, np.array(checked.facts.n, np.int64))
         if checked.losses:
-            loss_table = checked.losses
-            sums = _sums(loss_table, LOSS_COLUMNS)
-            loss_keys = zip(
-                loss_table.machine,
-                (minute * MINUTE_NS for minute in loss_table.minute),
-                (int(CLASS_BY_WORD[word]) for word in loss_table.calendar),
-                loss_table.date,
-                loss_table.shift,
-                loss_table.product,
-                (int(STATE_BY_WORD[word]) for word in loss_table.state),
-                loss_table.reason,
-                strict=True,
-            )
-            losses = make_table(Losses, list(loss_keys), sums, np.array(loss_table.n, np.int64))
+            table = checked.losses
+            sums = _sums(table, LOSS_COLUMNS)
+            states = (int(STATE_BY_WORD[word]) for word in table.state)
+            keys = [(*key, state, why) for key, state, why in zip(_keys(table), states, table.reason, strict=True)]
+            losses = make_table(Losses, keys, sums, np.array(table.n, np.int64))
         stops = [Stop(**(row.model_dump() | {"state": STATE_BY_WORD[row.state]})) for row in checked.stops]
+        cycles = _bins(checked.cycles) if checked.cycles else NO_BINS
     except ValidationError as error:
         first = error.errors()[0]
         raise Unsound(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (KeyError, ValueError, OverflowError) as error:
         raise Unsound(f"unreadable facts: {error}") from error
-    return facts, losses, stops
+    return Rows(facts, losses, stops, cycles)
+
+
+def _keys(table: _Table) -> list[tuple[str, int, int, int, str, str]]:
+    return list(
+        zip(
+            table.machine,
+            (minute * MINUTE_NS for minute in table.minute),
+            (int(CLASS_BY_WORD[word]) for word in table.calendar),
+            table.date,
+            table.shift,
+            table.product,
+            strict=True,
+        )
+    )
+
+
+def _bins(table: _CycleTable) -> CycleBins:
+    rows = len(table.hour)
+    for name in ("machine", "n", "calendar", "date", "shift", "product", "bins", "cycles"):
+        if len(getattr(table, name)) != rows:
+            raise Unsound(f"cycles: column {name} has {len(getattr(table, name))} rows, hour has {rows}")
+    lengths = [len(row) for row in table.bins]
+    if lengths != [len(row) for row in table.cycles]:
+        raise Unsound("cycles: a row has more or fewer bins than cycles")
+    if (total := sum(lengths)) > MOST_BINS:
+        raise Unsound(f"cycles: {total} bins; at most {MOST_BINS} are read")
+    bins = [np.cumsum(np.array(row, np.int64)) for row in table.bins]
+    for steps, row in zip(table.bins, bins, strict=True):
+        if any(step < 1 for step in steps[1:]) or not all(0 <= place < CYCLE_BINS for place in row.tolist()):
+            raise Unsound(f"cycles: bins that do not ascend within 0 to {CYCLE_BINS - 1}")
+    at = np.repeat(np.arange(rows), lengths)
+    return CycleBins(
+        text_column(table.machine)[at],
+        np.array([hour * HOUR_NS for hour in table.hour], np.int64)[at],
+        np.array([CLASS_BY_WORD[word] for word in table.calendar], np.uint8)[at],
+        np.array(table.date, np.int32)[at],
+        text_column(table.shift)[at],
+        text_column(table.product)[at],
+        np.concatenate([np.zeros(0, np.int64), *bins]),
+        np.array([value for row in table.cycles for value in row], np.int64),
+        np.array(table.n, np.int64)[at],
+    )
 
 
 class LiveCall(_Lenient):

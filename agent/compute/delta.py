@@ -6,20 +6,21 @@ the samples that it was given, in the journal; and the state after the step, as 
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Final, TypeVar
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
 from oee.engine import step as engine
+from oee.engine.correction import Recomputation
 from oee.engine.state import EngineState
-from oee.model.facts import NO_FACTS, NO_LOSSES, Facts, Losses, Stop, select
+from oee.model.facts import NO_CYCLES, NO_FACTS, NO_LOSSES, CycleTimes, Facts, Losses, Stop, Table, select
 from oee.model.samples import Samples, concat
 
 MOST_ROWS: Final = 2000
 """Rows of one envelope, unless a single step offers more: about 30 kB compressed, small enough for any broker and link."""
 MOST_SAMPLES: Final = 1_000_000
 """Samples kept while the journal cannot be written, about 20 MB; with more, all are dropped and the journal starts over."""
-Table = TypeVar("Table", Facts, Losses)
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Delta:
     """A machine's progress over `[from_ns, until_ns)`; from_ns is 0 before its first sample.
 
     tags: all that the machine uses, with rows or without. samples: the rows that the engine was given; None where they
-    were dropped for lack of memory. facts, losses, stops: the rows that it offers; they belong together, so they are
+    were dropped for lack of memory. facts, losses, stops, cycles: the rows that it offers; they belong together, so they are
     never split over two envelopes. state: the state after it; None where another delta of the batch holds a later one.
-    `len` is the number of offered rows.
+    `len` is the number of offered rows, of cycles that of filled bins.
     """
 
     machine: str
@@ -41,9 +42,19 @@ class Delta:
     losses: Losses = NO_LOSSES
     stops: Sequence[Stop] = ()
     state: EngineState | None = None
+    cycles: CycleTimes = NO_CYCLES
 
     def __len__(self) -> int:
-        return len(self.facts) + len(self.losses) + len(self.stops)
+        return len(self.facts) + len(self.losses) + len(self.stops) + self._bins
+
+    @cached_property
+    def _bins(self) -> int:
+        return int(np.count_nonzero(self.cycles.sums)) if len(self.cycles) else 0
+
+
+def offered(machine: str, found: engine.Step | Recomputation, stops: Sequence[Stop]) -> Delta:
+    """The rows of a step or a recomputation alone."""
+    return Delta(machine, facts=found.facts, losses=found.losses, stops=stops, cycles=found.cycles)
 
 
 def join(deltas: Sequence[Delta]) -> Delta:
@@ -63,6 +74,7 @@ def join(deltas: Sequence[Delta]) -> Delta:
         _joined([item.losses for item in deltas], NO_LOSSES),
         [stop for item in deltas for stop in item.stops],
         next((item.state for item in reversed(deltas) if item.state is not None), None),
+        _joined([item.cycles for item in deltas], NO_CYCLES),
     )
 
 
@@ -97,13 +109,15 @@ def split(delta: Delta, most_rows: int = MOST_ROWS) -> list[Delta]:
     """
     if len(delta) <= most_rows:
         return [replace(delta, samples=None, state=None)] if len(delta) else []
-    minutes = np.sort(np.concatenate([delta.facts.minute_ns, delta.losses.minute_ns]))
+    bins = np.repeat(delta.cycles.minute_ns, np.count_nonzero(delta.cycles.sums, axis=1))
+    minutes = np.sort(np.concatenate([delta.facts.minute_ns, delta.losses.minute_ns, bins]))
     edges = [*sorted({int(minutes[at]) for at in range(most_rows, len(minutes), most_rows)}), 2**63 - 1]
     out, low = [], -(2**63)
     for high in edges:
         stops = delta.stops if high == edges[-1] else ()
         facts, losses = _within(delta.facts, low, high), _within(delta.losses, low, high)
-        out.append(Delta(delta.machine, facts=facts, losses=losses, stops=stops))
+        cycles = _within(delta.cycles, low, high)
+        out.append(Delta(delta.machine, facts=facts, losses=losses, stops=stops, cycles=cycles))
         low = high
     return [item for item in out if len(item)]
 

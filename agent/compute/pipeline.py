@@ -164,6 +164,7 @@ class Pipeline:
             step.facts,
             step.losses,
             step.stops.rows(),
+            cycles=step.cycles,
         )
         with self._lock:
             if run.state is not before:

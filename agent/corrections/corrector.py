@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.compute.delta import Delta, split
+from agent.compute.delta import Delta, offered, split
 from agent.compute.pipeline import Pipeline
 from agent.corrections.archive import MachineArchive
 from agent.outbox.journal.past import MachinePast
@@ -89,7 +89,7 @@ class MachineCorrector:
         until_ns, run = before.until_ns, self.pipeline.runs[machine]
         state = with_declarations(before, declarations)
         step = engine.step(run.machine, state, {}, (), until_ns, until_ns // MINUTE_NS * MINUTE_NS)
-        offer = Delta(machine, facts=step.facts, losses=step.losses, stops=step.stops.rows())
+        offer = offered(machine, step, step.stops.rows())
         return Corrected(before, step.state, step.live, [offer] if len(offer) else [])
 
     def recompute(
@@ -98,7 +98,7 @@ class MachineCorrector:
         """Computes the machine's past again, with all declarations that concern it. Raises `Interrupted`."""
         model = self.pipeline.runs[machine].machine
         recomputed = recompute(model, past.base, self._blocks(past), declarations, past.sent)
-        offers = split(Delta(machine, facts=recomputed.facts, losses=recomputed.losses, stops=recomputed.stops))
+        offers = split(offered(machine, recomputed, recomputed.stops))
         return Corrected(before, recomputed.state, recomputed.live, offers, past.base.settled_ns, recomputed)
 
     def _blocks(self, past: MachinePast) -> Iterator[tuple[Samples, int]]:

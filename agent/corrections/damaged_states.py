@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from agent.compute.delta import Delta, split
+from agent.compute.delta import offered, split
 from agent.outbox import declarations
 from agent.outbox.disk import CannotStore
 from agent.outbox.envelopes import newest
@@ -25,13 +25,14 @@ from agent.outbox.journal.spans import replace_checkpoints
 from agent.outbox.outbox import Outbox
 from agent.outbox.packing import bodies
 from agent.process.health import Health
+from agent.store.site import KNOWS
 from oee.engine import step as engine
 from oee.engine.correction import Recomputation, recompute
 from oee.engine.state import EngineState
 from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS
 from oee.model.machine import Machine
-from wire.bodies import read_facts_body
+from wire.bodies import CYCLES, read_facts_body
 from wire.envelope import Unsound, decode_content, open_envelope
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
@@ -65,13 +66,14 @@ def _replace(outbox: Outbox, machine: Machine, data: Any, why: str, now_ns: int)
     else:
         base_ns, recomputed = found
         state, outcome = recomputed.state, "computed again from the journal"
-        offers = split(Delta(machine.id, facts=recomputed.facts, losses=recomputed.losses, stops=recomputed.stops))
+        offers = split(offered(machine.id, recomputed, recomputed.stops))
 
         def also(db: sqlite3.Connection, envelopes: Sequence[tuple[str, int]]) -> None:
             recording.record(db, (), envelopes)
             replace_checkpoints(db, machine.id, base_ns, recomputed)
 
-        contents = [("facts", body) for body in bodies(offers)]
+        histograms = CYCLES in outbox.settings().get(KNOWS, "").split(",")
+        contents = [("facts", body) for body in bodies(offers, histograms=histograms)]
         outbox.commit(contents, {machine.id: engine.dump(state)}, now_ns, also=also)
     _LOG.error(
         "engine state damaged machine=%s why=%r outcome=%r kept=%s cure=%r",

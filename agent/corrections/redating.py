@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.compute.delta import Delta, split
+from agent.compute.delta import Delta, offered, split
 from agent.compute.pipeline import Pipeline
 from agent.corrections.archive import MachineArchive
 from agent.corrections.recomputation import SiteRevisionAt
@@ -148,7 +148,7 @@ class Redating:
             await self._give_up(machine, "its rows cannot be computed again")
             return
         contents, settings = self._revise_site(shift.from_ns + shift.by_ns) if last and shift.by_ns < 0 else ((), {})
-        offers = split(Delta(machine, facts=recomputed.facts, losses=recomputed.losses, stops=recomputed.stops))
+        offers = split(offered(machine, recomputed, recomputed.stops))
         also = _rewrite(past, spans, recomputed)
         await self._store(
             Correction(machine, before, recomputed.state, recomputed.live, offers, also, contents, settings)

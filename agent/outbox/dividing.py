@@ -14,13 +14,14 @@ import numpy as np
 from agent.outbox.envelopes import Sealed, put
 from agent.outbox.journal.recording import replace_sent
 from agent.outbox.streams import EnvelopeKey
-from oee.model.facts import MINUTE_NS, Facts, Losses, Stop, select
-from wire.bodies import DIVIDED, Dropped, facts_body, read_facts_body
+from oee.model.cycle_bins import folded
+from oee.model.facts import MINUTE_NS, AnyTable, CycleTimes, Facts, Losses, Stop, select
+from wire.bodies import DIVIDED, Dropped, facts_body, read_rows
 from wire.envelope import Unsound, decode_content, open_envelope, seal
 from wire.value_buffer import ValueBuffer
 from wire.values import Values, read_values_body, values_bodies
 
-_Rows = tuple[Facts, Losses, list[Stop]]
+_Rows = tuple[Facts, Losses, list[Stop], CycleTimes]
 
 
 class Indivisible(Exception):
@@ -57,7 +58,9 @@ def _divided(kind: str, content: Any, stream: str, most_bytes: int) -> list[Any]
     if "dropped" in content:
         raise Indivisible("it lists envelopes that were given up")
     if kind == "facts":
-        return [facts_body(*rows) for rows in _small_enough(read_facts_body(content), stream, most_bytes)]
+        facts, losses, stops, bins = read_rows(content)
+        rows = (facts, losses, stops, folded(bins))
+        return [facts_body(*part) for part in _small_enough(rows, stream, most_bytes)]
     if kind == "values":
         return _divided_values(read_values_body(content), stream, most_bytes)
     raise Indivisible(f"kind {kind}")
@@ -77,27 +80,39 @@ def _small_enough(rows: _Rows, stream: str, most_bytes: int) -> Iterator[_Rows]:
 
 def _halves(rows: _Rows) -> tuple[_Rows, _Rows]:
     """By machine and minute, so that what belongs together stays together; within one minute of a machine by table."""
-    facts, losses, stops = rows
+    facts, losses, stops, cycles = rows
     keys = sorted(
         {
             *_minutes(facts),
             *_minutes(losses),
+            *_minutes(cycles),
             *((item.machine, item.start_ns // MINUTE_NS * MINUTE_NS) for item in stops),
         }
     )
     if len(keys) > 1:
         low = set(keys[: len(keys) // 2])
         return _within(rows, low, inside=True), _within(rows, low, inside=False)
-    if len(facts) and (len(losses) or stops):
-        return (facts, _first(losses, 0), []), (_first(facts, 0), losses, stops)
-    if len(losses) and stops:
-        return (facts, losses, []), (facts, _first(losses, 0), stops)
-    if max(len(facts), len(losses), len(stops)) < 2:
+    lengths = [len(facts), len(losses), len(stops), len(cycles)]
+    filled = [place for place, length in enumerate(lengths) if length]
+    if len(filled) > 1:
+        return _only(rows, filled[:1]), _only(rows, filled[1:])
+    if max(lengths) < 2:
         raise Indivisible("a single row is too large")
-    half = [len(table) // 2 for table in (facts, losses, stops)]
+    half = [length // 2 for length in lengths]
     return (
-        (_first(facts, half[0]), _first(losses, half[1]), stops[: half[2]]),
-        (select(facts, slice(half[0], None)), select(losses, slice(half[1], None)), stops[half[2] :]),
+        (_first(facts, half[0]), _first(losses, half[1]), stops[: half[2]], _first(cycles, half[3])),
+        (_rest(facts, half[0]), _rest(losses, half[1]), stops[half[2] :], _rest(cycles, half[3])),
+    )
+
+
+def _only(rows: _Rows, places: list[int]) -> _Rows:
+    """Those tables of the rows; the others empty."""
+    facts, losses, stops, cycles = rows
+    return (
+        facts if 0 in places else _first(facts, 0),
+        losses if 1 in places else _first(losses, 0),
+        stops if 2 in places else [],
+        cycles if 3 in places else _first(cycles, 0),
     )
 
 
@@ -105,15 +120,22 @@ def _first(table: Any, count: int) -> Any:
     return select(table, slice(0, count))
 
 
-def _minutes(table: Facts | Losses) -> list[tuple[str, int]]:
+def _rest(table: Any, count: int) -> Any:
+    return select(table, slice(count, None))
+
+
+def _minutes(table: AnyTable) -> list[tuple[str, int]]:
     return list(zip(table.machine.tolist(), table.minute_ns.tolist(), strict=True))
 
 
 def _within(rows: _Rows, keys: set[tuple[str, int]], *, inside: bool) -> _Rows:
-    facts, losses, stops = rows
-    masks = [np.array([(key in keys) is inside for key in _minutes(table)], np.bool_) for table in (facts, losses)]
+    facts, losses, stops, cycles = rows
+
+    def part(table: Any) -> Any:
+        return select(table, np.array([(key in keys) is inside for key in _minutes(table)], np.bool_))
+
     kept = [item for item in stops if ((item.machine, item.start_ns // MINUTE_NS * MINUTE_NS) in keys) is inside]
-    return select(facts, masks[0]), select(losses, masks[1]), kept
+    return part(facts), part(losses), kept, part(cycles)
 
 
 def _divided_values(values: Values, stream: str, most_bytes: int) -> list[Any]:

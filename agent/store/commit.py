@@ -26,6 +26,7 @@ from agent.uplink.sender import ReceiptEffect, Sender
 from oee.engine import step as engine
 from oee.engine.state import EngineState
 from oee.engine.step import MachineSnapshot
+from wire.bodies import CYCLES
 from wire.value_buffer import ValueBuffer
 from wire.values import values_bodies
 
@@ -136,7 +137,7 @@ class Committer:
         taken.batch, taken.recorded = batch, recorded = self._pipeline.take(), self.recorder.take()
 
         def store() -> list[Sealed]:
-            all_contents = [*contents, *_facts(batch), *_values(recorded)]
+            all_contents = [*contents, *_facts(batch, self.site), *_values(recorded)]
             all_settings, now_ns = settings | self.more_settings(), self._now_ns()
             return self.deltas.store(self.thread.outbox, batch, all_contents, all_settings, now_ns, complete=final)
 
@@ -190,7 +191,7 @@ class Committer:
             return True
 
     def _store_correction(self, correction: Correction) -> list[Sealed]:
-        contents = [*correction.contents, *_facts(correction.offers)]
+        contents = [*correction.contents, *_facts(correction.offers, self.site)]
         carry = {correction.machine: engine.dump(correction.state)}
         return self.thread.outbox.commit(contents, carry, self._now_ns(), correction.settings, correction.also)
 
@@ -227,8 +228,8 @@ class Committer:
         self.site.repeat(self._now_ns())
 
 
-def _facts(deltas: Iterable[Delta]) -> list[tuple[str, Any]]:
-    return [("facts", body) for body in bodies(deltas)]
+def _facts(deltas: Iterable[Delta], site: SiteAnnouncement) -> list[tuple[str, Any]]:
+    return [("facts", body) for body in bodies(deltas, histograms=CYCLES in site.knows)]
 
 
 def _values(recorded: Iterable[ValueBuffer]) -> list[tuple[str, Any]]:

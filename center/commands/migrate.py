@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from center.contract.ledger import Changes, Ledger, QuarantinedPayload
-from center.contract.store import Exportable, KeepsMarks, Query, RowBatch, StopQuery, Store
+from center.contract.store import Exportable, KeepsCycles, KeepsMarks, Query, RowBatch, StopQuery, Store
 from center.runtime.opening import close_center, ledger_location, open_center
 from center.runtime.state import STORED, CenterState
 from config import load_center
@@ -126,7 +126,7 @@ def _steps(source: Exportable, site: str, window: tuple[int, int]) -> Iterator[t
     while position < end_ns:
         until = min(position + step_ns, end_ns)
         batches = list(source.rows(site, position, until))
-        rows = sum(len(batch.facts) + len(batch.losses) + len(batch.values) for batch in batches)
+        rows = sum(len(batch.facts) + len(batch.losses) + len(batch.values) + len(batch.cycles) for batch in batches)
         if rows < _ROWS[0]:
             step_ns = min(step_ns * 2, _STEPS_NS[1])
         elif rows > _ROWS[1]:
@@ -150,11 +150,20 @@ def _compare(source: Store, target: Store, site: str, window: tuple[int, int], o
                 out.differences.append(
                     f"{what} of {site}: {key}: {source_sums.get(key)} in the source, {target_sums.get(key)} in the target"
                 )
+    if isinstance(source, KeepsCycles) and isinstance(target, KeepsCycles):
+        one, other = (_histograms(store, site, window) for store in (source, target))
+        out.differences += [f"cycles of {site}: {row}" for row in sorted(one ^ other, key=str)]
     stops = [sorted(store.stops(StopQuery(site, *window)).stops, key=repr) for store in (source, target)]
     if stops[0] != stops[1]:
         out.differences.append(
             f"stops of {site}: {len(stops[0])} in the source, {len(stops[1])} in the target, or different ones"
         )
+
+
+def _histograms(store: KeepsCycles, site: str, window: tuple[int, int]) -> set[tuple[object, ...]]:
+    found = store.cycles(site, window[0] // _HOUR_NS * _HOUR_NS, window[1])
+    names = ("machine", "business_date", "shift", "product", "bin", "cycles")
+    return set(zip(*(getattr(found, name).tolist() for name in names), strict=True))
 
 
 def _sums(table: Facts | Losses, by: Sequence[str]) -> dict[tuple[object, ...], tuple[int, ...]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from center.contract.streams import StreamKey
 from center.model.buckets import Bucket
-from oee.model.facts import Facts, Int64, Losses, Stop
+from oee.model.facts import NO_BINS, CycleBins, Facts, Int64, Losses, Stop
 from oee.model.states import State
 from wire.marks import Marks
 from wire.values import NO_VALUES, Values
@@ -53,6 +53,7 @@ class RowBatch:
     losses: Losses
     stops: Sequence[Stop]
     values: Values = NO_VALUES
+    cycles: CycleBins = NO_BINS
 
 
 @dataclass(frozen=True)
@@ -301,6 +302,20 @@ class KeepsValues(Protocol):
 
 
 @runtime_checkable
+class KeepsCycles(Protocol):
+    """A store that also keeps histograms of cycle times; `write` takes them with the batches. A bin's identity is (site, stream,
+    machine, hour, n, bin); it is kept as long as minute rows are.
+    """
+
+    def cycles(self, site: str, start_ns: int, end_ns: int, machines: Sequence[str] = ()) -> CycleBins:
+        """CycleTimes of the hours that begin in `[start_ns, end_ns)`, added up by machine, business date, shift, product and bin, in
+        that order; bins of zero are left out. `minute_ns`, `calendar` and `n` are 0. machines: empty for all of the site.
+        Raises `StoreUnavailable`.
+        """
+        ...
+
+
+@runtime_checkable
 class BinsValues(Protocol):
     """A store that finds the extremes of process values itself, so that a month of seconds is a thousand bins."""
 
@@ -336,7 +351,7 @@ class ForgetsMachines(Protocol):
     """A store that can delete all rows of a machine."""
 
     def forget_machine(self, site: str, machine: str) -> None:
-        """Deletes facts, losses and stops of the machine, and all sums of them. Returns when no answer contains them any
+        """Deletes facts, losses, stops and cycles of the machine, and all sums of them. Returns when no answer contains them any
         more; after `StoreUnavailable` some may be left, and it may be called again.
         """
         ...
@@ -351,7 +366,7 @@ class Exportable(Protocol):
         ...
 
     def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
-        """Facts and losses of the minutes in the window and all revisions of stops that begin in it, with their
+        """Facts, losses and cycles of the minutes in the window and all revisions of stops that begin in it, with their
         identities: one batch for each stream (its gateway is unknown: ""). Then process values, one batch for each
         gateway.
         """

@@ -7,7 +7,7 @@ from center.contract.streams import StreamKey, StreamRecord
 from center.model.retention import AHEAD_NS
 from center.model.sites import SiteRow, Sites
 from center.model.times import MAX_NS
-from wire.bodies import Status
+from wire.bodies import CYCLES, Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
 from wire.site import DESCRIBED
 
@@ -18,9 +18,11 @@ RECEIPT_STREAMS: Final = 64
 class LedgerCache:
     """Changed by the ingest worker's thread alone; any thread may read."""
 
-    def __init__(self, snapshot: LedgerSnapshot, *, keeps_values: bool = True) -> None:
-        """keeps_values: process values are stored; otherwise they are settled and discarded."""
-        self.keeps_values = keeps_values
+    def __init__(self, snapshot: LedgerSnapshot, *, keeps_values: bool = True, keeps_cycles: bool = True) -> None:
+        """keeps_values, keeps_cycles: process values and histograms of cycle times are stored; otherwise they are settled and
+        discarded.
+        """
+        self.keeps_values, self.keeps_cycles = keeps_values, keeps_cycles
         self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
         """Of streams that had a conflict since the start: the seq, and the digest that was settled first."""
         self.younger: set[StreamKey] = set()
@@ -81,7 +83,7 @@ def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str 
         at_ns=now_ns,
         echo=echo,
         session=session,
-        knows=[DESCRIBED],
+        knows=[DESCRIBED, CYCLES] if cache.keeps_cycles else [DESCRIBED],
         streams={
             key.stream: StreamReceipt(
                 kind=state.kind,

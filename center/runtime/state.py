@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import Final
 
 from center.contract.ledger import Changes, HoldsLedger, Ledger, LedgerSnapshot, SharedLedger, new_generation
-from center.contract.store import KeepsMarks, KeepsValues, RolledUp, RowBatch, Store
+from center.contract.store import KeepsCycles, KeepsMarks, KeepsValues, RolledUp, RowBatch, Store
 from center.contract.streams import lower
 from center.ledger.cache import LedgerCache
 from center.model.retention import OpenTimes, open_times
@@ -91,7 +91,11 @@ def center_state(
     snapshot = used.load()
     if isinstance(store, KeepsMarks):
         snapshot = _lower_to_store(snapshot, store, used)
-    cache = LedgerCache(snapshot, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
+    cache = LedgerCache(
+        snapshot,
+        keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues),
+        keeps_cycles=isinstance(store, KeepsCycles),
+    )
     center = CenterState(store, used, cache, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
     for (site, gateway), why in cache.sites.refused.items():
         center.health.count("site_bodies_refused")

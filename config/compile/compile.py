@@ -110,7 +110,16 @@ def _counter(site: Site, use: CounterUse, pieces: PiecesSource) -> Counter:
     said = use.max_per_s or pieces.max_per_s
     signed = width.signed if use.signed is None else use.signed
     rate = said or Counter.max_per_s
-    return Counter(use.tag, use.bits or width.bits, signed, rate, _stale_after_ns(site, use.tag), guessed=not said)
+    device, _, name = use.tag.rpartition(".")
+    return Counter(
+        use.tag,
+        use.bits or width.bits,
+        signed,
+        rate,
+        _stale_after_ns(site, use.tag),
+        guessed=not said,
+        period_ns=_ns(site.devices[device].period_s(name)),
+    )
 
 
 def _stale_after_ns(site: Site, tag: str) -> int:

@@ -15,19 +15,26 @@ from numpy.typing import NDArray
 
 from oee.engine.events import Events, events
 from oee.engine.window import Window
+from oee.model.cycle_bins import bin_of
 from oee.model.facts import (
+    CYCLE_BINS,
     FACT,
     FACT_COLUMNS,
+    HOUR_NS,
     LOSS_COLUMNS,
     MINUTE_NS,
     MS_NS,
+    NO_CYCLES,
     NO_FACTS,
     NO_LOSSES,
+    UNKNOWN_PRODUCT,
+    CycleTimes,
     Facts,
     Int64,
     Losses,
     Text,
     same_text,
+    select,
     text_column,
 )
 from oee.model.samples import latest_at
@@ -46,6 +53,33 @@ def aggregate(window: Window, start_ns: int, end_ns: int) -> tuple[Facts, Losses
     cells = _cells(window, start_ns, end_ns)
     placed = [_Placed(part, _cell_of(cells, part.t_ns)) for part in events(window, start_ns, end_ns)]
     return _facts(window, cells, placed), _losses(window, cells, placed[0])
+
+
+def cycle_histograms(window: Window, start_ns: int, end_ns: int) -> CycleTimes:
+    """Histograms of the cycles of known products that end in `[start_ns, end_ns)` of the window, `n` zero; they add up as
+    facts do."""
+    measured = window.cycle_spans
+    low, high = measured.to_ns.searchsorted([start_ns, end_ns]).tolist()
+    if low >= high:
+        return NO_CYCLES
+    from_ns, to_ns, product, counts = (column[low:high] for column in measured[:4])
+    spans, hour = window.spans, to_ns // HOUR_NS
+    span = np.maximum(latest_at(spans.start_ns, to_ns), 0)
+    begins = np.ones(len(hour), np.bool_)  # a row for each stretch of one key: they are additive
+    begins[1:] = (hour[1:] != hour[:-1]) | (span[1:] != span[:-1]) | (product[1:] != product[:-1])
+    first, group = np.flatnonzero(begins), begins.cumsum() - 1
+    place = group * CYCLE_BINS + bin_of((to_ns - from_ns) // counts)
+    found = CycleTimes(
+        same_text(window.machine.id, len(first)),
+        hour[first] * HOUR_NS,
+        spans.calendar[span[first]],
+        spans.business_date[span[first]],
+        spans.shift[span[first]],
+        text_column(window.names)[product[first]],
+        _sum(place, counts, len(first) * CYCLE_BINS).reshape(len(first), CYCLE_BINS),
+        np.zeros(len(first), np.int64),
+    )
+    return select(found, found.product != UNKNOWN_PRODUCT) if UNKNOWN_PRODUCT in window.names else found
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,25 @@ from typing import Final
 
 import numpy as np
 
-from oee.engine.deltas import number_rows
+from oee.engine.deltas import due_before, number_rows
 from oee.engine.state import Baseline, EngineState, TableBaseline
 from oee.engine.step import MachineSnapshot, step
 from oee.model.declarations import ENTRIES, Declaration, concerns_later, effective
-from oee.model.facts import MINUTE_NS, Facts, Int64, Losses, RowKey, Stop, Table, add_rows, make_table, row_keys
+from oee.model.facts import (
+    MINUTE_NS,
+    NO_CYCLES,
+    AnyTable,
+    CycleTimes,
+    Facts,
+    Int64,
+    Losses,
+    RowKey,
+    Stop,
+    Table,
+    add_rows,
+    make_table,
+    row_keys,
+)
 from oee.model.machine import Machine
 from oee.model.samples import Samples, between
 
@@ -28,7 +42,7 @@ _FAR_NS: Final = 2**62
 
 @dataclass(frozen=True)
 class SentTable:
-    """Facts (or losses) that were sent: each key's sum (zero sums left out), and how many rows each minute has."""
+    """Facts (or losses, or cycles) that were sent: each key's sum (zero sums left out), and how many rows each minute has."""
 
     sums: Mapping[RowKey, Int64] = field(default_factory=dict)
     row_counts: Mapping[int, int] = field(default_factory=dict)
@@ -36,25 +50,37 @@ class SentTable:
 
 @dataclass(frozen=True)
 class Sent:
-    """Everything that was sent of one machine for a range of minutes. stops: each stop's latest revision, those that
-    vanished too.
+    """Everything that was sent of one machine for a range of minutes, of cycles for the hours of it. stops: each stop's
+    latest revision, those that vanished too.
     """
 
     facts: SentTable = SentTable()
     losses: SentTable = SentTable()
     stops: Mapping[str, Stop] = field(default_factory=dict)
+    cycles: SentTable = SentTable()
 
 
-def with_rows(sent: Sent, facts: Iterable[Facts], losses: Iterable[Losses], stops: Iterable[Stop]) -> Sent:
+def with_rows(
+    sent: Sent,
+    facts: Iterable[Facts],
+    losses: Iterable[Losses],
+    stops: Iterable[Stop],
+    cycles: Iterable[CycleTimes] = (),
+) -> Sent:
     """What was sent after these rows were sent too. Of a stop's revisions the highest counts."""
     latest = dict(sent.stops)
     for stop in stops:
         if stop.id not in latest or latest[stop.id].revision < stop.revision:
             latest[stop.id] = stop
-    return Sent(_with_tables(sent.facts, facts), _with_tables(sent.losses, losses), latest)
+    return Sent(
+        _with_tables(sent.facts, facts),
+        _with_tables(sent.losses, losses),
+        latest,
+        _with_tables(sent.cycles, cycles),
+    )
 
 
-def _with_tables(sent: SentTable, tables: Iterable[Facts | Losses]) -> SentTable:
+def _with_tables(sent: SentTable, tables: Iterable[AnyTable]) -> SentTable:
     sums, counts = dict(sent.sums), dict(sent.row_counts)
     for table in tables:
         keys = row_keys(table)
@@ -81,19 +107,30 @@ def sent_since_settled(state: EngineState) -> Sent:
     """What was sent for the minutes from the one in which the settled time lies on, and of stops that begin at that time or
     later: with `checkpoint(state)`, and the rows from the settled time on, all that a recomputation from there needs.
     """
-    minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
-    baseline = state.baseline
-    stops = {key: stop for key, stop in baseline.stops.items() if stop.start_ns >= state.settled_ns}
-    return Sent(_sent_since(baseline.facts, minute_ns), _sent_since(baseline.losses, minute_ns), stops)
+    baseline, settled_ns = state.baseline, state.settled_ns
+    stops = {key: stop for key, stop in baseline.stops.items() if stop.start_ns >= settled_ns}
+    return Sent(
+        _sent_since(Facts, baseline.facts, settled_ns),
+        _sent_since(Losses, baseline.losses, settled_ns),
+        stops,
+        _sent_since(CycleTimes, baseline.cycles, settled_ns),
+    )
 
 
-def _sent_since(baseline: TableBaseline, minute_ns: int) -> SentTable:
+def since(kind: type[AnyTable], sent: SentTable, t_ns: int) -> SentTable:
+    """The part for the minutes (of cycles: hours) from the one of this time on."""
+    first_ns = t_ns - t_ns % kind.WIDTH_NS
+    return SentTable(
+        {key: row for key, row in sent.sums.items() if key[1] >= first_ns},
+        {minute: n for minute, n in sent.row_counts.items() if minute >= first_ns},
+    )
+
+
+def _sent_since(kind: type[AnyTable], baseline: TableBaseline, settled_ns: int) -> SentTable:
     sums = dict(baseline.sums)
     add_rows(sums, baseline.part.items())
-    return SentTable(
-        {key: row for key, row in sums.items() if key[1] >= minute_ns and row.any()},
-        {minute: n for minute, n in baseline.row_counts.items() if minute >= minute_ns},
-    )
+    found = since(kind, SentTable(sums, baseline.row_counts), settled_ns)
+    return replace(found, sums={key: row for key, row in found.sums.items() if row.any()})
 
 
 def checkpoint(state: EngineState) -> EngineState:
@@ -104,7 +141,11 @@ def checkpoint(state: EngineState) -> EngineState:
         state,
         until_ns=state.settled_ns,
         rows={tag: between(rows, 0, state.settled_ns) for tag, rows in state.rows.items()},
-        baseline=Baseline(_checkpoint_baseline(state.baseline.facts), _checkpoint_baseline(state.baseline.losses)),
+        baseline=Baseline(
+            _checkpoint_baseline(state.baseline.facts),
+            _checkpoint_baseline(state.baseline.losses),
+            cycles=_checkpoint_baseline(state.baseline.cycles),
+        ),
         late_rows=0,
         oddities=(),
     )
@@ -150,7 +191,7 @@ def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -
 @dataclass(frozen=True)
 class Recomputation:
     """The result of a recomputation. state: the engine state from now on; live: the machine at its end, None if no block
-    gave a snapshot; facts, losses, stops: the differences to what was sent, numbered; checkpoints: they replace all that are
+    gave a snapshot; facts, losses, stops, cycles: the differences to what was sent, numbered; checkpoints: they replace all that are
     later than the one from which it began.
     """
 
@@ -160,6 +201,7 @@ class Recomputation:
     losses: Losses
     stops: list[Stop]
     checkpoints: list[EngineState]
+    cycles: CycleTimes = NO_CYCLES
 
 
 def recompute(
@@ -178,13 +220,15 @@ def recompute(
       where the machine's state stood; a checkpoint is made after each.
     declarations: all that may concern the time from the checkpoint on, those that it already contains too, and those
       that they replace.
-    sent: everything that was sent for the minutes from the one in which the checkpoint lies on, and for no earlier one.
+    sent: everything that was sent for the minutes from the one in which the checkpoint lies on (of cycles: for the hours), and
+      for no earlier one.
     retract_later: the time beyond the last block never happened (a clock ran ahead), so what was sent for it is
       retracted at once.
     """
     state, live, before_ns = with_declarations(base, declarations), None, 0
     facts: list[Facts] = []
     losses: list[Losses] = []
+    cycles: list[CycleTimes] = []
     stops: list[Stop] = []
     checkpoints = []
     for samples, until_ns in blocks:
@@ -194,10 +238,11 @@ def recompute(
             checkpoints.append(checkpoint(result.state))
         facts.append(result.facts)
         losses.append(result.losses)
+        cycles.append(result.cycles)
         stops += result.stops.rows()
         state, live = result.state, result.live or live
     last_ns = _FAR_NS if retract_later else before_ns
-    now = with_rows(Sent(), facts, losses, stops)
+    now = with_rows(Sent(), facts, losses, stops, cycles)
     return _difference(state, live, sent, now, base.settled_ns, last_ns, checkpoints)
 
 
@@ -215,10 +260,13 @@ def _difference(
     losses, losses_baseline = _table_difference(
         Losses, state, state.baseline.losses, sent.losses, now.losses, before_ns
     )
+    cycles, cycles_baseline = _table_difference(
+        CycleTimes, state, state.baseline.cycles, sent.cycles, now.cycles, before_ns
+    )
     changed, latest = _stops(sent.stops, now.stops, begin_ns)
     unsettled = {key: stop for key, stop in latest.items() if stop.start_ns >= settled_ns}
-    state = replace(state, baseline=Baseline(facts_baseline, losses_baseline, unsettled))
-    return Recomputation(state, live, facts, losses, changed, checkpoints)
+    state = replace(state, baseline=Baseline(facts_baseline, losses_baseline, unsettled, cycles_baseline))
+    return Recomputation(state, live, facts, losses, changed, checkpoints, cycles)
 
 
 def _table_difference(
@@ -227,6 +275,7 @@ def _table_difference(
     """Now - sent of every key of the minutes before `before_ns`, numbered on from what each minute has; and the baseline
     of the next delta: what stays sent beyond the settled time, with what was sent for minutes that are not due yet.
     """
+    before_ns = due_before(kind, before_ns)
     sent_keys = [key for key in sent.sums if key[1] < before_ns]
     width = len(kind.COLUMNS)
     nothing = np.zeros(width, np.int64)
@@ -238,7 +287,7 @@ def _table_difference(
     keys = sorted(due)
     numbers, row_counts = number_rows(keys, sent.row_counts)
     rows = make_table(kind, keys, np.array([due[key] for key in keys], np.int64), numbers)
-    minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
+    minute_ns = state.settled_ns - state.settled_ns % kind.WIDTH_NS
     unsettled = dict(baseline.sums)
     add_rows(unsettled, ((key, row) for key, row in sent.sums.items() if key[1] >= before_ns))
     after = replace(

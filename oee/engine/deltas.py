@@ -11,6 +11,8 @@ from oee.engine.stops import Stops, join_stops, select_stops, stops_of
 from oee.model.facts import (
     MINUTE_NS,
     MS_NS,
+    AnyTable,
+    CycleTimes,
     Facts,
     Int64,
     Losses,
@@ -24,32 +26,44 @@ from oee.model.facts import (
     select,
 )
 
+Sums = tuple[Facts, Losses, CycleTimes]
+
 
 def deltas(
     baseline: Baseline,
-    settled: tuple[Facts, Losses],
-    provisional: tuple[Facts, Losses],
+    settled: Sums,
+    provisional: Sums,
     stops: Stops,
     settled_ns: int,
     before_ns: int,
     since_ns: int,
-) -> tuple[Baseline, Facts, Losses, Stops]:
-    """What to send now, and the baseline of the next delta.
+) -> tuple[Baseline, Sums, Stops]:
+    """The baseline of the next delta, and what to send now.
 
-    settled, provisional: facts and losses before and after `settled_ns`, since the last settled time `since_ns`.
-    stops: all stops since then; before_ns: only minutes that start earlier are sent.
+    settled, provisional: sums before and after `settled_ns`, since the last settled time `since_ns`.
+    stops: all stops since then; before_ns: only minutes that start earlier are sent, and only hours that end by then.
     """
     facts, after_facts = _delta(baseline.facts, settled[0], provisional[0], settled_ns, before_ns)
     losses, after_losses = _delta(baseline.losses, settled[1], provisional[1], settled_ns, before_ns)
+    cycles, after_cycles = _delta(baseline.cycles, settled[2], provisional[2], settled_ns, before_ns)
     changed, unsettled = _changed_stops(baseline.stops, stops, since_ns, settled_ns)
-    return Baseline(after_facts, after_losses, unsettled), facts, losses, changed
+    return Baseline(after_facts, after_losses, unsettled, after_cycles), (facts, losses, cycles), changed
+
+
+def due_before(kind: type[AnyTable], before_ns: int) -> int:
+    """Rows of this table are due that start before this time, if minutes are that start before `before_ns`."""
+    return before_ns if kind.WIDTH_NS == MINUTE_NS else before_ns // kind.WIDTH_NS * kind.WIDTH_NS
 
 
 def _delta(
     baseline: TableBaseline, settled: Table, provisional: Table, settled_ns: int, before_ns: int
 ) -> tuple[Table, TableBaseline]:
-    """New - sent for every key whose minute starts before `before_ns`, zero differences left out."""
-    minute_ns = settled_ns - settled_ns % MINUTE_NS
+    """New - sent for every key that is due, zero differences left out."""
+    kind = type(settled)
+    minute_ns, before_ns = settled_ns - settled_ns % kind.WIDTH_NS, due_before(kind, before_ns)
+    if not (baseline.sums or baseline.part or len(settled) or len(provisional)):
+        counts = {minute: n for minute, n in baseline.row_counts.items() if minute >= minute_ns}
+        return settled, replace(baseline, row_counts=counts)
     final, other_rows = _final_rows(baseline, settled, provisional, minute_ns, before_ns)
     settled_rows = list(zip(row_keys(other_rows), other_rows.sums, strict=True))
     due: dict[RowKey, Int64] = {}
@@ -71,7 +85,7 @@ def _delta(
     )
     if not keys:
         return final, after
-    rows = make_table(type(settled), keys, np.array([due[key] for key in keys], np.int64), numbers)
+    rows = make_table(kind, keys, np.array([due[key] for key in keys], np.int64), numbers)
     return join([final, rows]), after
 
 

@@ -10,23 +10,36 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from oee.engine.counting.spans import OpenSpan
 from oee.engine.counting.steps import CounterState, read_state
 from oee.model.declarations import ENTRIES, Declaration
-from oee.model.facts import UNKNOWN_PRODUCT, Facts, Int64, Losses, RowKey, Stop
+from oee.model.facts import (
+    CYCLE_BINS,
+    UNKNOWN_PRODUCT,
+    CycleTimes,
+    Facts,
+    Int64,
+    Losses,
+    RowKey,
+    Stop,
+    dense,
+    sparse,
+)
 from oee.model.samples import Series, column
 from oee.model.states import State
 
 FORMAT: Final = 2
 _READS: Final = (1, 2)
-"""Format 1 had no `part_facts` and `part_losses`."""
+"""Format 1 had no `part_facts` and `part_losses`. CycleTimes were added without a new format: they are absent where an older
+program wrote it, and one ignores them."""
 
 
 @dataclass(frozen=True)
 class TableBaseline:
-    """What the next delta of facts (or of losses) is computed against.
+    """What the next delta of facts (or of losses, or cycles) is computed against.
 
     sums: what was sent less what is settled, by key; negative where settled time has not been sent yet.
-    row_counts: rows sent so far, by minute.
+    row_counts: rows sent so far, by minute (of cycles: by hour, here and below).
     part: the settled sums of the minute in which the settled time lies: what a computation that begins there must add to
       reach that minute's whole sums (`oee.engine.correction`).
     """
@@ -43,6 +56,7 @@ class Baseline:
     facts: TableBaseline = TableBaseline()
     losses: TableBaseline = TableBaseline()
     stops: Mapping[str, Stop] = field(default_factory=dict)
+    cycles: TableBaseline = TableBaseline()
 
 
 class CounterOddity(NamedTuple):
@@ -86,6 +100,8 @@ class EngineState:
     """Number of rows that came for settled time and were not used."""
     oddities: tuple[CounterOddity, ...] = ()
     """The latest of what counters did besides counting, in order of time."""
+    open_span: OpenSpan | None = None
+    """The span of cycles that goes on at `settled_ns`."""
 
     def undivided_entries(self) -> list[Declaration]:
         """Entries of rejects or rework of which no part is settled, so that they can be spread over their periods: they begin
@@ -106,6 +122,17 @@ def _series(rows: Series) -> list[list[Any]]:
 
 def _sums(table: Mapping[Any, Int64]) -> list[list[Any]]:
     return [[list(key), row.tolist()] for key, row in table.items()]
+
+
+def _bins(table: Mapping[Any, Int64]) -> list[list[Any]]:
+    return [[list(key), *sparse(row)] for key, row in table.items()]
+
+
+def _read_bins(rows: Iterable[Any]) -> dict[RowKey, Int64]:
+    out: dict[RowKey, Int64] = {tuple(key): dense(places, values, CYCLE_BINS) for key, places, values in rows}
+    if any(len(key) != len(CycleTimes.KEYS) for key in out):
+        raise ValueError("cycles of other keys")
+    return out
 
 
 def _read_series(t_ns: list[int], value: list[Any], quality: list[int]) -> Series:
@@ -137,6 +164,7 @@ def _read_counts(rows: Iterable[Any]) -> dict[int, int]:
 def dump(state: EngineState) -> bytes:
     """The state as bytes for `load`."""
     facts, losses, stops = state.baseline.facts, state.baseline.losses, state.baseline.stops
+    cycles = state.baseline.cycles
     plain = {
         "format": FORMAT,
         "settled_ns": state.settled_ns,
@@ -161,6 +189,10 @@ def dump(state: EngineState) -> bytes:
         "loss_rows": list(losses.row_counts.items()),
         "part_facts": _sums(facts.part),
         "part_losses": _sums(losses.part),
+        "open_span": state.open_span,
+        "cycles": _bins(cycles.sums),
+        "cycle_rows": list(cycles.row_counts.items()),
+        "part_cycles": _bins(cycles.part),
     }
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -176,7 +208,12 @@ def load(data: bytes) -> EngineState:
             raise ValueError(f"carry of format {plain['format']}; this program reads {FORMAT}")
         stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
         facts, losses = _read_baseline(plain, "fact", Facts), _read_baseline(plain, "loss", Losses)
-        baseline = Baseline(facts, losses, {stop.id: stop for stop in stops})
+        cycles = TableBaseline(
+            _read_bins(plain.get("cycles", ())),
+            _read_counts(plain.get("cycle_rows", ())),
+            _read_bins(plain.get("part_cycles", ())),
+        )
+        baseline = Baseline(facts, losses, {stop.id: stop for stop in stops}, cycles)
         return replace(
             EngineState(baseline=baseline),
             settled_ns=int(plain["settled_ns"]),
@@ -194,6 +231,7 @@ def load(data: bytes) -> EngineState:
             shift_pieces=plain["shift_pieces"],
             late_rows=plain["late_rows"],
             oddities=tuple(CounterOddity(*item) for item in plain.get("oddities", ())),
+            open_span=OpenSpan(*begun) if (begun := plain.get("open_span")) else None,
         )
     except (*_UNREADABLE, json.JSONDecodeError) as error:
         raise ValueError(f"no carry of a machine: {error!r}") from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oee.engine.aggregate import aggregate
+from oee.engine.aggregate import aggregate, cycle_histograms
 from oee.engine.counters import CounterState
 from oee.engine.deltas import deltas
 from oee.engine.events import pieces_since_setup
@@ -22,7 +22,7 @@ from oee.engine.stops import Stops, find_stops, no_stops
 from oee.engine.window import Assessment, Window, assess, product_keys
 from oee.model.declarations import Declaration, concerns_later, effective
 from oee.model.expressions import needed
-from oee.model.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
+from oee.model.facts import MS_NS, NO_CYCLES, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, CycleTimes, Facts, Losses
 from oee.model.machine import Machine
 from oee.model.samples import EMPTY, Samples, Series, between, concat, merged
 from oee.model.states import CalendarClass, Quality, State
@@ -58,6 +58,7 @@ class Step:
     live: MachineSnapshot | None
     settled_ns: int
     window: Window | None = None
+    cycles: CycleTimes = NO_CYCLES
 
 
 def start() -> EngineState:
@@ -99,7 +100,7 @@ def step(
     samples: new rows only; rows later than `until_ns` wait. Rows for time already settled are not used (and counted).
     declarations: new ones; one that reaches before the settled time takes effect from there on only, and an entry of
       rejects or rework that does so not at all (the caller recomputes from an earlier state where it wants more).
-    send_until_ns: only minutes that start before it are sent.
+    send_until_ns: only minutes that start before it are sent, and cycles only of hours that end by then.
     """
     state = _add_samples(machine, state, samples)
     state = replace(state, declarations=effective((*state.declarations, *declarations)))
@@ -116,10 +117,10 @@ def step(
     assessment = assess(machine, state, until_ns)
     window = assessment.window
     settled = settle(machine, state, assessment, until_ns)
-    baseline, facts, losses, stops = deltas(
+    baseline, (facts, losses, cycles), stops = deltas(
         state.baseline,
-        aggregate(window, begin_ns, settled[0]),
-        aggregate(window, settled[0], until_ns),
+        (*aggregate(window, begin_ns, settled[0]), cycle_histograms(window, begin_ns, settled[0])),
+        (*aggregate(window, settled[0], until_ns), cycle_histograms(window, settled[0], until_ns)),
         find_stops(window, begin_ns),
         settled[0],
         send_until_ns,
@@ -128,7 +129,7 @@ def step(
     live = _live(machine, state, window, until_ns)
     next_state = _next_state(machine, state, assessment, settled, until_ns)
     next_state = replace(next_state, baseline=baseline, oddities=_oddities(state, assessment))
-    return Step(next_state, facts, losses, stops, live, settled[0], window)
+    return Step(next_state, facts, losses, stops, live, settled[0], window, cycles)
 
 
 def preview(machine: Machine, state: EngineState, samples: Samples, until_ns: int) -> MachineSnapshot | None:
@@ -181,6 +182,7 @@ def _next_state(
         since_ns=state.since_ns if index == 0 else int(window.timeline.start_ns[index]),
         shift=shift,
         shift_pieces=_shift_pieces(state, window, shift, settled_ns),
+        open_span=window.cycle_spans.open_at(settled_ns),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from oee.engine.classify_stops import Setup, classify_stops, first_scheduled, scheduled_before
 from oee.engine.counters import Counts
 from oee.engine.counting.limits import RunClock
+from oee.engine.counting.spans import PERIODS, CountRuns, CycleSpans, OpenSpan, cycle_spans
 from oee.engine.production import (
     Production,
     Products,
@@ -51,6 +52,8 @@ class Window:
     """Pieces between the last set-up before the window and the window; None: no set-up was seen."""
     counter_unknown: tuple[Int64, Int64]
     """Starts and ends of the stretches in which the counter was not known: no performance there."""
+    open_span: OpenSpan | None = None
+    """The span of cycles that goes on at the window's beginning."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -96,6 +99,36 @@ class Window:
         start_ns, end_ns = timeline.start_ns[index], timeline.end_ns[index]
         length = (scheduled_before(self.spans, end_ns) - scheduled_before(self.spans, start_ns)) // MS_NS
         return first_scheduled(self.spans, start_ns, end_ns), length, timeline.state[index] == State.BREAKDOWN
+
+    @cached_property
+    def count_runs(self) -> CountRuns:
+        """Its counts: of one run where the machine ran and was watched between them, and product and pieces per count stayed."""
+        made, timeline = self.production, self.timeline
+        index = np.flatnonzero(made.cycles > 0)
+        t_ns, count = made.t_ns[index], made.cycles[index]
+        product, per_count = self.product_before(t_ns), made.total[index] // count
+        begins = np.ones(len(t_ns), np.bool_)
+        after = np.searchsorted(timeline.start_ns, t_ns[:-1], "right") - 1
+        before = np.searchsorted(timeline.start_ns, t_ns[1:], "left") - 1
+        begins[1:] = (after != before) | (timeline.state[before] != State.RUNNING) | (made.lost_ns[index[1:]] >= 0)
+        for column in (product, per_count):
+            begins[1:] |= column[1:] != column[:-1]
+        begins[1:] |= t_ns[1:] == t_ns[:-1]
+        return CountRuns(t_ns, count, product, per_count, begins)
+
+    @cached_property
+    def cycle_spans(self) -> CycleSpans:
+        """Its measured cycles; the first may have begun before it."""
+        runs, counters = self.count_runs, self.machine.pieces.counters().values()
+        t_ns, counts, begins, product = runs.t_ns, runs.counts, runs.begins, runs.product
+        if self.open_span and len(t_ns) and t_ns[0] == self.timeline.start_ns[0]:
+            t_ns, product = np.append(self.open_span.from_ns, t_ns), np.append(product[0], product)
+            counts = np.append(0, counts)
+            counts[1] += self.open_span.counts
+            begins = np.append(True, begins)
+            begins[1] = False
+        least_ns = PERIODS * max((counter.period_ns for counter in counters), default=0)
+        return cycle_spans(t_ns, counts, begins, product, least_ns)
 
     @cached_property
     def reasons(self) -> tuple[list[str], Int64]:
@@ -188,6 +221,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
         spans,
         state.made_since_setup,
         counter_unknown,
+        state.open_span,
     )
     return Assessment(window, undebounced, clock, counted, decided_ns)
 

@@ -3,7 +3,7 @@
 The proposal is the centre of the *fastest repeatable* cycle, not the mean (which would make performance about 100 %
 for ever) and not the record (which a single double count would set):
 
-1. Cycles are spans of k counts without a stop between, divided by k. A poll sees a count up to a period late, which
+1. CycleTimes are spans of k counts without a stop between, divided by k. A poll sees a count up to a period late, which
    blurs a span by one period either way; k is chosen so that this is a tenth of the span.
 2. Their density over the logarithm of the cycle time is smoothed with a band as wide as what blurs it: one and a half
    periods of the poll, or twice the shortest interval that holds a quarter of all spans.
@@ -27,12 +27,11 @@ from numpy.typing import NDArray
 from oee.engine.window import Window
 from oee.model.facts import UNKNOWN_PRODUCT
 from oee.model.samples import Int64
-from oee.model.states import State
 
 Floats = NDArray[np.float64]
 
 AT_LEAST: Final = 200
-"""Cycles without which nothing is proposed: a quarter of them still fill a smooth mode."""
+"""CycleTimes without which nothing is proposed: a quarter of them still fill a smooth mode."""
 SPANS_AT_LEAST: Final = 50
 QUANTILES: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 _BLUR: Final = 0.1
@@ -205,18 +204,13 @@ def runs_of(window: Window, start_ns: int = 0, end_ns: int = 2**62) -> dict[tupl
     """Runs of counts in `[start_ns, end_ns)` of a window, by product and pieces per count: watched, without a stop between
     them, known products only. Runs of several windows may be joined (`join_runs`).
     """
-    made = window.production
-    index = np.flatnonzero((made.cycles > 0) & (made.t_ns >= start_ns) & (made.t_ns < end_ns))
-    if len(index) < 2:
+    runs_seen = window.count_runs
+    low, high = np.searchsorted(runs_seen.t_ns, [start_ns, end_ns])
+    t_ns, count, product, per_count, begins = (column[low:high] for column in runs_seen)
+    if len(t_ns) < 2:
         return {}
-    t_ns, count, total, lost_ns = (column[index] for column in (made.t_ns, made.cycles, made.total, made.lost_ns))
-    timeline, product = window.timeline, window.product_before(t_ns)
-    per_count = total // count
-    after = np.searchsorted(timeline.start_ns, t_ns[:-1], "right") - 1
-    before = np.searchsorted(timeline.start_ns, t_ns[1:], "left") - 1
-    joined = (after == before) & (timeline.state[np.maximum(before, 0)] == State.RUNNING) & (lost_ns[1:] < 0)
-    joined &= (product[1:] == product[:-1]) & (per_count[1:] == per_count[:-1]) & (t_ns[1:] > t_ns[:-1])
-    begins = np.append(True, ~joined)
+    begins = begins.copy()
+    begins[0] = True
     stretch = begins.cumsum() - 1
     is_known = np.array([name != UNKNOWN_PRODUCT for name in window.names])
     kept = (np.bincount(stretch)[stretch] > 1) & is_known[product] & (per_count > 0)

@@ -52,6 +52,8 @@ class Counter:
       follows from the ideal times of the machine's products, where there are any.
     poll_ns: longest time between two polls [ns], 0 where it is not known; recorded (or 0): rows stand for the looks, so that
       they say for how long nobody looked.
+    period_ns: time between two polls where all is well [ns], 0 where counts carry their own time: how far a count's time may
+      be off.
     """
 
     tag: str
@@ -61,6 +63,7 @@ class Counter:
     poll_ns: int = 0
     guessed: bool = field(default=False, metadata=NOT_HASHED)
     recorded: bool = field(default=False, metadata=NOT_HASHED)
+    period_ns: int = field(default=0, metadata=NOT_HASHED)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,13 @@ from agent.uplink.stream_window import SendLimits
 from oee.engine import step as engine
 from oee.engine.correction import Sent, with_rows
 from oee.model.conditions import parse
+from oee.model.cycle_bins import folded
 from oee.model.declarations import Declaration
 from oee.model.facts import FACT, MINUTE_NS
 from oee.model.machine import Ideal, Product, Rule
 from oee.model.samples import series
 from oee.model.states import State
-from wire.bodies import read_facts_body
+from wire.bodies import CYCLES, read_rows
 from wire.envelope import decode_content, open_envelope
 
 SECONDS = 4 * 3600
@@ -63,6 +64,7 @@ class Gateway:
         self.now_ns = max(computed_until_ns(self.pipeline).values()) or T0
         sender = Sender(all_streams(self.outbox), "", SendLimits())
         self.committer = Committer(self.outbox, self.pipeline, sender, self.health, lambda: self.now_ns)
+        self.committer.site.learn([CYCLES], 0)
         self.corrections = Corrections(self.committer, self.pipeline, asyncio.Lock(), self.health, lambda: self.now_ns)
 
     async def close(self):
@@ -100,12 +102,13 @@ class Gateway:
             )
         ]
         for data in keys:
-            facts, losses, stops = read_facts_body(decode_content(open_envelope(data)))
-            for name, table in (("f", facts), ("l", losses)):
+            facts, losses, stops, bins = read_rows(decode_content(open_envelope(data)))
+            cycles = folded(bins)
+            for name, table in (("f", facts), ("l", losses), ("c", cycles)):
                 for minute, n in zip(table.minute_ns.tolist(), table.n.tolist(), strict=True):
                     assert (name, minute, n) not in numbers
                     numbers.add((name, minute, n))
-            sent = with_rows(sent, [facts], [losses], stops)
+            sent = with_rows(sent, [facts], [losses], stops, [cycles])
         return plain(sent)
 
 
@@ -113,6 +116,7 @@ def plain(sent):
     return (
         {key: tuple(row.tolist()) for key, row in sent.facts.sums.items()},
         {key: tuple(row.tolist()) for key, row in sent.losses.sums.items()},
+        {key: tuple(row.tolist()) for key, row in sent.cycles.sums.items()},
         {key: replace(stop, revision=0) for key, stop in sent.stops.items() if stop.end_ns != stop.start_ns},
     )
 
@@ -129,7 +133,7 @@ def fresh(until, declarations=(), made=MACHINE):
     samples = {tag: series(column) for tag, column in columns.items()}
     end_ns = T0 + until * S
     step = engine.step(made, engine.start(), samples, declarations, end_ns, end_ns // MINUTE_NS * MINUTE_NS)
-    return plain(with_rows(Sent(), [step.facts], [step.losses], step.stops.rows()))
+    return plain(with_rows(Sent(), [step.facts], [step.losses], step.stops.rows(), [step.cycles]))
 
 
 @pytest.fixture

@@ -15,7 +15,20 @@ from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, m
 
 from center.contract.store import Origin, RowBatch, StopQuery
 from oee.model.calendars import to_ns
-from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, make_table
+from oee.model.cycle_bins import unfolded
+from oee.model.facts import (
+    CYCLE_BINS,
+    FACT,
+    FACT_COLUMNS,
+    LOSS_COLUMNS,
+    MINUTE_NS,
+    NO_FACTS,
+    NO_LOSSES,
+    CycleTimes,
+    Facts,
+    Losses,
+    make_table,
+)
 from wire.bodies import facts_body
 from wire.envelope import seal
 from wire.receipts import decode_receipt
@@ -90,13 +103,28 @@ def losses(rows):
     return make_table(Losses, keys, sums, np.array(numbers, np.int64))
 
 
-def batch(fact_rows=(), loss_rows=(), stops=(), *, site="van-long", gateway="main", stream=STREAM, seq=1):
+def histograms(rows):
+    """One row of each: where and when it is, and `bins`, cycles by bin."""
+    keys, sums, numbers = [], np.zeros((len(rows), CYCLE_BINS), np.int64), []
+    for index, row in enumerate(rows):
+        date, shift, product = row.get("date", MONDAY), row.get("shift", "A"), row.get("product", "1")
+        keys.append((row.get("machine", "press-1"), row["t"], row.get("calendar", 0), date, shift, product))
+        numbers.append(row.get("n", 0))
+        for place, cycles in row["bins"].items():
+            sums[index, place] = cycles
+    return make_table(CycleTimes, keys, sums, np.array(numbers, np.int64))
+
+
+def batch(
+    fact_rows=(), loss_rows=(), stops=(), *, site="van-long", gateway="main", stream=STREAM, seq=1, cycle_rows=()
+):
     return RowBatch(
         Origin(site, gateway, stream),
         seq,
         facts(fact_rows) if fact_rows else NO_FACTS,
         losses(loss_rows) if loss_rows else NO_LOSSES,
         list(stops),
+        cycles=unfolded(histograms(cycle_rows)),
     )
 
 

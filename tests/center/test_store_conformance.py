@@ -26,6 +26,7 @@ from center.contract.store import (
     BinsQuery,
     BinsValues,
     ForgetsMachines,
+    KeepsCycles,
     Query,
     RolledUp,
     StopPage,
@@ -33,7 +34,7 @@ from center.contract.store import (
     ValueQuery,
 )
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
-from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
+from oee.model.facts import CYCLE_BINS, FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
 from oee.model.states import State
 from wire.values import read_values_body, values_bodies
 
@@ -576,6 +577,84 @@ def _slow_bins(rows, query):
             low, high = (min(known), max(known)) if known else (math.nan, math.nan)
             out.append((tag, place, low, high, numbers[-1], any(map(math.isnan, numbers))))
     return out
+
+
+def _random_histograms(seed, hours=50):
+    chance = random.Random(seed)
+    start = date_start_ns(ZONE, MONDAY)
+    numbers, rows = defaultdict(int), []
+    for _ in range(60):
+        hour = chance.randrange(hours)
+        machine = chance.choice(["press-1", "máy ép nhựa số 2"])
+        row = {
+            "machine": machine,
+            "t": start + hour * HOUR_NS,
+            "n": numbers[machine, hour],
+            "date": MONDAY + hour // 24,
+            "shift": chance.choice(["Ca sáng", "-"]),
+            "product": chance.choice(["1", "Ốp nhựa"]),
+            "bins": {chance.randrange(CYCLE_BINS): chance.choice([-2, -1, 1, 7, 3600]) for _ in range(5)},
+        }
+        numbers[machine, hour] += 1
+        rows.append(row)
+    return rows
+
+
+def _histogram_truth(rows, start_ns=0, end_ns=2**62, machines=()):
+    sums = defaultdict(int)
+    for row in rows:
+        if start_ns <= row["t"] < end_ns and (not machines or row["machine"] in machines):
+            for place, cycles in row["bins"].items():
+                sums[row["machine"], row["date"], row["shift"], row["product"], place] += cycles
+    return [(*key, cycles) for key, cycles in sorted(sums.items()) if cycles]
+
+
+def _histogram_rows(found):
+    names = ("machine", "business_date", "shift", "product", "bin", "cycles")
+    assert not found.minute_ns.any() and not found.n.any() and not found.calendar.any()
+    return list(zip(*(getattr(found, name).tolist() for name in names), strict=True))
+
+
+def test_histograms_add_up_in_any_order_once_and_go_with_their_machine(store):
+    if not isinstance(store, KeepsCycles):
+        pytest.skip("an optional capability")
+    rows, start = _random_histograms(3), date_start_ns(ZONE, MONDAY)
+    parts = [batch(cycle_rows=rows[index::3], seq=index) for index in range(3)]
+    assert not len(store.cycles("van-long", 0, 2**62))
+    store.write([parts[2], batch(cycle_rows=rows[:1], site="other")])
+    store.write([*parts, parts[0]])
+    for window in ((0, 2**62), (start + 7 * HOUR_NS, start + 31 * HOUR_NS)):
+        for machines in ((), ("máy ép nhựa số 2",)):
+            found = store.cycles("van-long", *window, machines)
+            assert _histogram_rows(found) == _histogram_truth(rows, *window, machines)
+    assert _histogram_rows(store.cycles("other", 0, 2**62)) == _histogram_truth(rows[:1])
+    assert not len(store.cycles("nobody", 0, 2**62))
+    store.forget_machine("van-long", "press-1")
+    assert _histogram_rows(store.cycles("van-long", 0, 2**62)) == _histogram_truth(rows, machines=["máy ép nhựa số 2"])
+    assert len(store.cycles("other", 0, 2**62))
+
+
+def test_histograms_are_exported_as_they_were_written(store):
+    """Written again, they change nothing, and into an empty store they are the same."""
+    if not isinstance(store, KeepsCycles):
+        pytest.skip("an optional capability")
+    rows = _random_histograms(4)
+    facts_too = [{"t": row["t"], "machine": row["machine"], "running_ms": 1} for row in rows if not row["n"]]
+    store.write([batch(facts_too, cycle_rows=rows[:30]), batch(cycle_rows=rows[30:], stream="1" * 16)])
+    (site, (start_ns, end_ns)), *others = store.extent().items()
+    assert not others
+    exported = [
+        *store.rows(site, start_ns, start_ns + 24 * HOUR_NS),
+        *store.rows(site, start_ns + 24 * HOUR_NS, end_ns),
+    ]
+    streams = {item.origin.stream for item in exported if len(item.cycles)}
+    assert len(streams) == 2
+    before = _histogram_rows(store.cycles(site, 0, 2**62))
+    assert before == _histogram_truth(rows)
+    store.write(exported)
+    assert _histogram_rows(store.cycles(site, 0, 2**62)) == before
+    store.write([replace(item, origin=replace(item.origin, site="copy")) for item in exported])
+    assert _histogram_rows(store.cycles("copy", 0, 2**62)) == before
 
 
 @pytest.mark.parametrize("rolled_up", [False, True])

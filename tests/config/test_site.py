@@ -141,12 +141,14 @@ machines: {a: {state: [{is: running}]}}
 )
 def test_counters_wrap_as_their_tags_do(tag, bits, signed):
     machine = compiled(f"machines: {{a: {{state: [{{is: running}}], pieces: {{total: {tag}, max_per_s: 5}}}}}}")["a"]
-    assert replace(machine.pieces.total, poll_ns=0) == Counter(tag, bits, signed, 5)
+    assert replace(machine.pieces.total, poll_ns=0, period_ns=0) == Counter(tag, bits, signed, 5)
 
 
 def test_a_counter_may_say_its_width_itself():
     text = "machines: {a: {state: [{is: running}], pieces: {good: {tag: ua.n, bits: 16, signed: true, max_per_s: 2}}}}"
-    assert replace(compiled(text)["a"].pieces.good, poll_ns=0) == Counter("ua.n", 16, signed=True, max_per_s=2)
+    assert replace(compiled(text)["a"].pieces.good, poll_ns=0, period_ns=0) == Counter(
+        "ua.n", 16, signed=True, max_per_s=2
+    )
 
 
 def test_gaps():

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from oee.engine import step as engine
 from oee.engine.correction import (
     Sent,
-    SentTable,
     checkpoint,
     earliest_change,
     latest_base,
     recompute,
     sent_since_settled,
+    since,
     with_declarations,
     with_rows,
 )
 from oee.model.declarations import CLASSIFYING, Declaration
-from oee.model.facts import MINUTE_NS, row_keys
+from oee.model.facts import HOUR_NS, MINUTE_NS, CycleTimes, Facts, Losses, row_keys
 from oee.model.machine import Ideal, Product
 from tests.oee.test_engine_laws import DAY, PRODUCTS, T0, S, _at, _slice, histories, machines, run
 
@@ -42,18 +42,18 @@ class Ledger:
 
     def take(self, found):
         told = found.stops if isinstance(found.stops, list) else found.stops.rows()
-        for kind, table in (("f", found.facts), ("l", found.losses)):
+        for kind, table in (("f", found.facts), ("l", found.losses), ("c", found.cycles)):
             for key, n in zip(row_keys(table), table.n.tolist(), strict=True):
                 assert (kind, key[1], n) not in self.numbers, "a row's number is used once"
                 self.numbers.add((kind, key[1], n))
         for stop in told:
             assert stop.id not in self.sent.stops or self.sent.stops[stop.id].revision < stop.revision
-        self.sent = with_rows(self.sent, [found.facts], [found.losses], told)
+        self.sent = with_rows(self.sent, [found.facts], [found.losses], told, [found.cycles])
         self.state = found.state
         settled_ns = self.state.settled_ns
-        assert as_told(sent_since_settled(self.state)) == as_told(
-            since(self.sent, settled_ns - settled_ns % MINUTE_NS, settled_ns)
-        ), "the state knows what was sent of all that may still change"
+        assert as_told(sent_since_settled(self.state)) == as_told(sent_from(self.sent, settled_ns)), (
+            "the state knows what was sent of all that may still change"
+        )
 
     def hear(self, news, offer_ns):
         reach_ns = earliest_change(news, self.said)
@@ -71,15 +71,20 @@ class Ledger:
         self.machine = machine
         number = max(i for i, base in enumerate(self.bases) if base.settled_ns <= at_most_ns)
         base, until_ns = self.bases[number], self.state.until_ns
-        first = base.settled_ns - base.settled_ns % MINUTE_NS
         edges = [base.settled_ns, *range(base.settled_ns + 300 * S, until_ns, 300 * S), until_ns]
         if base.settled_ns == 0:
             edges = [0, *range(T0 + 300 * S, until_ns, 300 * S), until_ns]
         blocks = [(_slice(self.samples, low, high), high) for low, high in zip(edges, edges[1:], strict=False)]
-        found = recompute(self.machine, base, blocks, self.said, since(self.sent, first, base.settled_ns))
+        found = recompute(self.machine, base, blocks, self.said, sent_from(self.sent, base.settled_ns))
         self.take(found)
         self.bases = [*self.bases[: number + 1], *map(self.through_bytes, found.checkpoints)]
         self.state = self.through_bytes(self.state)
+
+    def close(self):
+        """What waits for its hour to be over is told too."""
+        until_ns = self.state.until_ns
+        self.take(engine.step(self.machine, self.state, {}, (), until_ns, until_ns + 2 * HOUR_NS))
+        return self
 
     @staticmethod
     def through_bytes(state):
@@ -89,30 +94,26 @@ class Ledger:
         return (
             {key: tuple(row) for key, row in self.sent.facts.sums.items()},
             {key: tuple(row) for key, row in self.sent.losses.sums.items()},
+            {key: tuple(row) for key, row in self.sent.cycles.sums.items()},
             {s.id: replace(s, revision=0) for s in self.sent.stops.values() if s.end_ns != s.start_ns},
         )
 
 
 def as_told(sent):
+    tables = (sent.facts, sent.losses, sent.cycles)
     return [
-        *(({key: tuple(row) for key, row in t.sums.items()}, dict(t.row_counts)) for t in (sent.facts, sent.losses)),
+        *(({key: tuple(row) for key, row in table.sums.items()}, dict(table.row_counts)) for table in tables),
         dict(sent.stops),
     ]
 
 
-def since(sent, minute_ns, stop_ns):
-    """What was sent for the minutes from one on, and stops that begin at a time or later."""
-    facts, losses = (
-        SentTable(
-            {key: row for key, row in table.sums.items() if key[1] >= minute_ns},
-            {key: n for key, n in table.row_counts.items() if key >= minute_ns},
-        )
-        for table in (sent.facts, sent.losses)
-    )
+def sent_from(sent, t_ns):
+    """What was sent for the minutes (of cycles: hours) from the one of a time on, and stops that begin at it or later."""
     return Sent(
-        facts,
-        losses,
-        {key: stop for key, stop in sent.stops.items() if stop.start_ns >= stop_ns},
+        since(Facts, sent.facts, t_ns),
+        since(Losses, sent.losses, t_ns),
+        {key: stop for key, stop in sent.stops.items() if stop.start_ns >= t_ns},
+        since(CycleTimes, sent.cycles, t_ns),
     )
 
 
@@ -125,7 +126,7 @@ def drive(machine, samples, end, cuts, arrivals):
         low = until
         while left and (left[0][0] <= until or until == end):
             ledger.hear([left.pop(0)[1]], until - until % MINUTE_NS)
-    return ledger
+    return ledger.close()
 
 
 @st.composite
@@ -171,7 +172,7 @@ def test_late_edits_in_any_order_come_to_the_fresh_sums(data, machine, history, 
     ledger = drive(machine, samples, end, _at(cuts, end), arrivals)
     fresh = Ledger(machine, samples)
     fresh.take(engine.step(machine, fresh.state, samples, [item for _, item in arrivals], end, end))
-    assert ledger.told() == fresh.told()
+    assert ledger.told() == fresh.close().told()
 
 
 @settings(max_examples=examples(25), deadline=None)
@@ -190,9 +191,10 @@ def test_a_machine_described_otherwise_comes_to_the_fresh_sums(data, machine, hi
         rules=machine.rules[1:],
     )
     ledger.again(other, 0)
+    ledger.close()
     fresh = Ledger(other, samples)
     fresh.take(engine.step(other, fresh.state, samples, [item for _, item in arrivals], end, end))
-    assert ledger.told() == fresh.told()
+    assert ledger.told() == fresh.close().told()
 
 
 def test_what_was_sent_is_what_a_key_sums_to():

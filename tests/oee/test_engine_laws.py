@@ -12,13 +12,14 @@ from oee.engine import step as engine
 from oee.model.calendars import Calendar, Shift, cut
 from oee.model.conditions import parse
 from oee.model.declarations import CLASSIFYING, Declaration
-from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, row_keys
+from oee.model.facts import FACT, FACT_COLUMNS, HOUR_NS, MINUTE_NS, add_up, row_keys
 from oee.model.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.model.samples import Series, column
 from oee.model.states import CalendarClass, Quality, State
 
 S = 1_000_000_000
-T0 = 1_770_000_000 * S - (1_770_000_000 * S) % MINUTE_NS
+T0 = 1_770_000_900 * S - (1_770_000_900 * S) % MINUTE_NS
+"""Five minutes before an hour begins."""
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 DAY = Calendar(
     ZONE,
@@ -45,7 +46,8 @@ PRODUCTS = {
 @st.composite
 def machines(draw):
     kind = draw(st.sampled_from(["rules", "rules_gap", "counts", "no_pieces"]))
-    total, bad = Counter("d.total", 16, max_per_s=5), Counter("d.bad", 16, max_per_s=5)
+    period_ns = draw(st.sampled_from([0, S // 5, S]))
+    total, bad = (Counter(tag, 16, max_per_s=5, period_ns=period_ns) for tag in ("d.total", "d.bad"))
     pieces = draw(
         st.sampled_from(
             [
@@ -149,7 +151,7 @@ def _slice(samples, low, high):
 
 def run(machine, samples, end, cuts, *, through_bytes=False, said=()):
     """Steps at the given times; everything that was offered, summed by key."""
-    state, facts, losses, stops = engine.start(), [], [], {}
+    state, facts, losses, cycles, stops = engine.start(), [], [], [], {}
     low = 0
     numbers = set()
     for until in [*sorted(set(cuts) - {end}), end]:
@@ -159,24 +161,27 @@ def run(machine, samples, end, cuts, *, through_bytes=False, said=()):
             _slice(samples, low, until),
             said if low == 0 else (),
             until,
-            end + 2 * MINUTE_NS if until == end else until - until % MINUTE_NS,
+            end + 2 * HOUR_NS if until == end else until - until % MINUTE_NS,
         )
         low, state = until, found.state
         if through_bytes:
             state = replace(engine.load(engine.dump(state)), oddities=state.oddities)
         facts.append(found.facts)
         losses.append(found.losses)
-        for key, n in zip(row_keys(found.facts), found.facts.n.tolist()):
-            assert (key[1], n) not in numbers, "a row's number is used once"
-            numbers.add((key[1], n))
+        cycles.append(found.cycles)
+        for table in (found.facts, found.cycles):
+            for key, n in zip(row_keys(table), table.n.tolist()):
+                assert (type(table), key[1], n) not in numbers, "a row's number is used once"
+                numbers.add((type(table), key[1], n))
         for stop in found.stops:
             assert stop.id not in stops or stops[stop.id].revision < stop.revision
             stops[stop.id] = stop
-    total, lost = add_up(facts), add_up(losses)
+    total, lost, histograms = add_up(facts), add_up(losses), add_up(cycles)
     return (
         {key: tuple(row) for key, row in zip(row_keys(total), total.sums.tolist()) if any(row)},
         {key: tuple(row) for key, row in zip(row_keys(lost), lost.sums.tolist()) if any(row)},
         {s.id: replace(s, revision=0) for s in stops.values() if s.end_ns != s.start_ns},
+        {key: tuple(row) for key, row in zip(row_keys(histograms), histograms.sums.tolist()) if any(row)},
         state,
     )
 
@@ -206,7 +211,7 @@ def test_what_people_say_obeys_the_same_law(data, machine, history, cuts):
     samples, end = history
     said = data.draw(statements(end))
     whole = run(machine, samples, end, [], said=said)
-    assert run(machine, samples, end, _at(cuts, end), said=said)[:3] == whole[:3]
+    assert run(machine, samples, end, _at(cuts, end), said=said)[:4] == whole[:4]
 
 
 @settings(max_examples=examples(150), deadline=None)
@@ -218,13 +223,14 @@ def test_however_the_input_is_cut_the_sums_are_equal(machine, history, cuts, thr
     assert pieces[0] == whole[0]
     assert pieces[1] == whole[1]
     assert pieces[2] == whole[2]
+    assert pieces[3] == whole[3]
 
 
 @settings(max_examples=examples(100), deadline=None)
 @given(machines(), histories())
 def test_time_by_state_sums_to_the_window_and_pieces_are_conserved(machine, history):
     samples, end = history
-    facts, losses, stops, state = run(machine, samples, end, [])
+    facts, losses, stops, cycles, state = run(machine, samples, end, [])
     states = len(State)
     assert sum(sum(row[:states]) for row in facts.values()) == (end - T0) // 10**6
     spans = cut(machine.calendar, T0, end)

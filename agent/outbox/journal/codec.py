@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from oee.engine.correction import Sent, SentTable
-from oee.model.facts import Stop
+from oee.model.facts import CYCLE_BINS, Stop, dense, sparse
 from oee.model.samples import Samples, Series, column
 from oee.model.states import State
 
@@ -67,6 +67,8 @@ def pack_sent(sent: Sent) -> bytes:
         "fact_rows": list(sent.facts.row_counts.items()),
         "loss_rows": list(sent.losses.row_counts.items()),
         "stops": [asdict(stop) for stop in sent.stops.values()],
+        "cycles": [[list(key), *sparse(row)] for key, row in sent.cycles.sums.items()],
+        "cycle_rows": list(sent.cycles.row_counts.items()),
     }
     return zlib.compress(json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode(), _LEVEL)
 
@@ -83,6 +85,10 @@ def unpack_sent(data: bytes) -> Sent:
         _sent_table(plain["facts"], plain["fact_rows"]),
         _sent_table(plain["losses"], plain["loss_rows"]),
         {stop.id: stop for stop in stops},
+        SentTable(
+            {tuple(key): dense(places, values, CYCLE_BINS) for key, places, values in plain.get("cycles", ())},
+            _counts(plain.get("cycle_rows", ())),
+        ),
     )
 
 
@@ -91,5 +97,9 @@ def _sent_table(sums: Iterable[Any], row_counts: Iterable[Any]) -> SentTable:
     values = np.array([row for _, row in rows], np.int64)
     return SentTable(
         {tuple(key): row for (key, _), row in zip(rows, values, strict=True)},
-        {int(minute): int(n) for minute, n in row_counts},
+        _counts(row_counts),
     )
+
+
+def _counts(rows: Iterable[Any]) -> dict[int, int]:
+    return {int(minute): int(n) for minute, n in rows}

@@ -10,9 +10,9 @@ from agent.compute.delta import Delta
 from agent.outbox.journal.codec import unpack_rows, unpack_sent
 from agent.outbox.journal.schema import HOUR_NS, UNREADABLE, scalar
 from oee.engine import step as engine
-from oee.engine.correction import Sent, SentTable
+from oee.engine.correction import Sent, SentTable, since
 from oee.engine.state import EngineState
-from oee.model.facts import MINUTE_NS, Int64, RowKey, Stop
+from oee.model.facts import Facts, Int64, Losses, RowKey
 from oee.model.samples import Samples, Series, between, concat
 
 BLOCK_NS: Final = 6 * HOUR_NS
@@ -117,24 +117,28 @@ def read_past(
 
 
 def _read_sent(db: sqlite3.Connection, machine: str, base_ns: int) -> Sent:
-    """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""
-    minute_ns = base_ns - base_ns % MINUTE_NS
-    facts: dict[RowKey, Int64] = {}
-    losses: dict[RowKey, Int64] = {}
-    fact_rows: dict[int, int] = {}
-    loss_rows: dict[int, int] = {}
-    stops: dict[str, Stop] = {}
-    for (data,) in db.execute(
+    """What was sent for the minutes (of cycles: hours) from the one of `base_ns` on, and stops that begin at it or later."""
+    rows = db.execute(
         "select data from journal_sent where machine = ? and hour_ns >= ? order by hour_ns",
-        (machine, minute_ns - minute_ns % HOUR_NS),
-    ).fetchall():
-        part = unpack_sent(data)
-        facts |= {key: row for key, row in part.facts.sums.items() if key[1] >= minute_ns}
-        losses |= {key: row for key, row in part.losses.sums.items() if key[1] >= minute_ns}
-        fact_rows |= {key: n for key, n in part.facts.row_counts.items() if key >= minute_ns}
-        loss_rows |= {key: n for key, n in part.losses.row_counts.items() if key >= minute_ns}
-        stops |= {key: stop for key, stop in part.stops.items() if stop.start_ns >= base_ns}
-    return Sent(SentTable(facts, fact_rows), SentTable(losses, loss_rows), stops)
+        (machine, base_ns - base_ns % HOUR_NS),
+    ).fetchall()
+    parts = [unpack_sent(data) for (data,) in rows]
+    return Sent(
+        since(Facts, _all(part.facts for part in parts), base_ns),
+        since(Losses, _all(part.losses for part in parts), base_ns),
+        {key: stop for part in parts for key, stop in part.stops.items() if stop.start_ns >= base_ns},
+        _all(part.cycles for part in parts),
+    )
+
+
+def _all(hours: Iterable[SentTable]) -> SentTable:
+    """What was sent of several hours."""
+    sums: dict[RowKey, Int64] = {}
+    row_counts: dict[int, int] = {}
+    for hour in hours:
+        sums |= hour.sums
+        row_counts |= hour.row_counts
+    return SentTable(sums, row_counts)
 
 
 def sent_hours(db: sqlite3.Connection, machine: str, from_ns: int, until_ns: int) -> list[int]:

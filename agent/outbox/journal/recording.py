@@ -12,8 +12,9 @@ from agent.outbox.journal.codec import pack_rows, unpack_rows
 from agent.outbox.journal.schema import UNREADABLE, clear
 from agent.outbox.journal.spans import SentRows
 from oee.engine.state import EngineState
+from oee.model.cycle_bins import folded
 from oee.model.facts import select
-from wire.bodies import read_facts_body
+from wire.bodies import read_rows
 from wire.envelope import decode_content, open_envelope
 
 
@@ -101,12 +102,15 @@ def _read_sent(db: sqlite3.Connection, stream: str, seq: int, out: dict[str, lis
     body = decode_content(open_envelope(row[0]))
     if "dropped" in body:
         return True
-    facts, losses, stops = read_facts_body(body)
-    for name in {*facts.machine.tolist(), *losses.machine.tolist(), *(stop.machine for stop in stops)}:
+    facts, losses, stops, bins = read_rows(body)
+    cycles = folded(bins)
+    named = {name for table in (facts, losses, cycles) for name in table.machine.tolist()}
+    for name in named | {stop.machine for stop in stops}:
         rows = (
             select(facts, facts.machine == name),
             select(losses, losses.machine == name),
             [stop for stop in stops if stop.machine == name],
+            select(cycles, cycles.machine == name),
         )
         out.setdefault(name, []).append(rows)
     return True

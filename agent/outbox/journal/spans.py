@@ -11,10 +11,10 @@ from agent.outbox.journal.schema import HOUR_NS, clear_machine, scalar
 from oee.engine import step as engine
 from oee.engine.correction import Recomputation, Sent, SentTable, checkpoint, sent_since_settled, with_rows
 from oee.engine.state import EngineState
-from oee.model.facts import MINUTE_NS, Facts, Losses, Stop, select
+from oee.model.facts import MINUTE_NS, CycleTimes, Facts, Losses, Stop, Table, select
 from oee.model.samples import between
 
-SentRows = tuple[Facts, Losses, list[Stop]]
+SentRows = tuple[Facts, Losses, list[Stop], CycleTimes]
 """What one envelope offers of one machine."""
 
 
@@ -64,12 +64,14 @@ def _put_sent(db: sqlite3.Connection, machine: str, sent: Sent) -> None:
             _hour(sent.facts, hour),
             _hour(sent.losses, hour),
             {key: stop for key, stop in sent.stops.items() if stop.start_ns // HOUR_NS == hour},
+            _hour(sent.cycles, hour),
         )
         db.execute("insert or replace into journal_sent values (?, ?, ?)", (machine, hour * HOUR_NS, pack_sent(part)))
 
 
 def _hours(sent: Sent) -> list[int]:
-    hours = {minute_ns // HOUR_NS for minute_ns in (*sent.facts.row_counts, *sent.losses.row_counts)}
+    counts = (sent.facts.row_counts, sent.losses.row_counts, sent.cycles.row_counts)
+    hours = {minute_ns // HOUR_NS for table in counts for minute_ns in table}
     return sorted(hours | {stop.start_ns // HOUR_NS for stop in sent.stops.values()})
 
 
@@ -82,28 +84,24 @@ def _hour(table: SentTable, hour: int) -> SentTable:
 
 def add_sent(db: sqlite3.Connection, machine: str, tables: Sequence[SentRows]) -> None:
     """Adds what envelopes offered to the machine's hourly sums."""
-    facts, losses, stops = zip(*tables, strict=True)
-    new = with_rows(Sent(), facts, losses, [stop for rows in stops for stop in rows])
+    facts, losses, stops, cycles = zip(*tables, strict=True)
+    new = with_rows(Sent(), facts, losses, [stop for rows in stops for stop in rows], cycles)
     for hour in _hours(new):
         row = db.execute(
             "select data from journal_sent where machine = ? and hour_ns = ?", (machine, hour * HOUR_NS)
         ).fetchone()
-        before = unpack_sent(row[0]) if row else Sent()
-        hour_tables = [
-            (
-                select(fact_table, fact_table.minute_ns // HOUR_NS == hour),
-                select(loss_table, loss_table.minute_ns // HOUR_NS == hour),
-            )
-            for fact_table, loss_table, _ in tables
-        ]
-        hour_stops = [stop for stop in new.stops.values() if stop.start_ns // HOUR_NS == hour]
         after = with_rows(
-            before,
-            [fact_table for fact_table, _ in hour_tables],
-            [loss_table for _, loss_table in hour_tables],
-            hour_stops,
+            unpack_sent(row[0]) if row else Sent(),
+            [_of_hour(table, hour) for table in facts],
+            [_of_hour(table, hour) for table in losses],
+            [stop for stop in new.stops.values() if stop.start_ns // HOUR_NS == hour],
+            [_of_hour(table, hour) for table in cycles],
         )
         db.execute("insert or replace into journal_sent values (?, ?, ?)", (machine, hour * HOUR_NS, pack_sent(after)))
+
+
+def _of_hour(table: Table, hour: int) -> Table:
+    return select(table, table.minute_ns // HOUR_NS == hour)
 
 
 def add_checkpoint(db: sqlite3.Connection, machine: str, state: EngineState) -> None:

@@ -28,7 +28,7 @@ from center.model.site_revisions import compile_site, standing
 from center.model.sites import FORGOTTEN_NS, Owner, SiteRow
 from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from oee.model.limits import MOST_MACHINES
-from wire.bodies import DIVIDED, Dropped, read_facts_body
+from wire.bodies import DIVIDED, Dropped, read_rows
 from wire.envelope import MAX_BODY_BYTES, Envelope, Unsound, read_body, unpack_body
 from wire.marks import MAX_RANGES
 from wire.topics import Topic
@@ -106,7 +106,7 @@ def _within_series(plan: IngestPlan, batch: RowBatch) -> tuple[RowBatch, str]:
         return batch, ""
     plan.counts["rows_beyond_series"] += left_out
     plan.beyond_series.add(whose)
-    rows = len(batch.facts) + len(batch.losses) + len(batch.stops) + len(batch.values)
+    rows = len(batch.facts) + len(batch.losses) + len(batch.stops) + len(batch.values) + len(batch.cycles)
     return part, (
         f"series: {left_out} of {rows} rows have names or combinations of names that are new, beyond the {most} a day that a "
         "gateway may bring (budget.series_per_day); stop what makes ever new products, reasons or tags, and replay them"
@@ -123,8 +123,8 @@ def _plan_facts(
     """Plans rows of this gateway's own machines, of open minutes, and of minutes that count from this stream. Then raises
     `Unsound` if there are others.
     """
-    facts, losses, stops = read_facts_body(body)
-    batch = RowBatch(_origin(where, envelope), envelope.seq, facts, losses, stops)
+    facts, losses, stops, cycles = read_rows(body)
+    batch = RowBatch(_origin(where, envelope), envelope.seq, facts, losses, stops, cycles=cycles)
     plausible(batch)
     foreign = _claim(cache, plan, where, sorted(machines_of(batch)))
     if foreign:

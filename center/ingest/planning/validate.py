@@ -13,7 +13,18 @@ from center.contract.store import MAX_ROWS_PER_MINUTE, RowBatch
 from center.contract.streams import StreamRecord
 from center.model.retention import OpenTimes
 from center.model.times import MAX_NS
-from oee.model.facts import FACT_COLUMNS, MINUTE_NS, STATE_COLUMNS, Facts, Int64, Losses, Text, select
+from oee.model.facts import (
+    FACT_COLUMNS,
+    HOUR_NS,
+    MINUTE_NS,
+    STATE_COLUMNS,
+    CycleBins,
+    Facts,
+    Int64,
+    Losses,
+    Text,
+    select,
+)
 from oee.model.limits import MOST_CHARACTERS
 from wire.envelope import Unsound
 from wire.marks import Marks
@@ -28,6 +39,7 @@ MAX_SUM: Final = 10**15
 """The same of one column of an envelope: thirty years. What an envelope adds to any sum is at most that."""
 MAX_PIECES: Final = 10**10
 """Pieces, cycles and stops of one row: more than a counter of 32 bits holds."""
+_HOUR_MINUTES: Final = HOUR_NS // MINUTE_NS
 MINUTE_MS: Final = 60_000
 MAX_MINUTE_MS: Final = 40 * MINUTE_MS
 """Time that one envelope may move about within a minute of a machine: ten corrections, each of two columns, in and out."""
@@ -39,13 +51,9 @@ def plausible(batch: RowBatch) -> None:
     """Raises `Unsound` for numbers and texts that no gateway can mean or that sums could not hold."""
     for table in (batch.facts, batch.losses):
         if len(table):
-            _within("minute", table.minute_ns, 0, MAX_NS)
-            _within("n", table.n, 0, MAX_ROWS_PER_MINUTE - 1)
-            _within("date", table.business_date.astype(np.int64), 0, MAX_NS // 86_400_000_000_000)
+            _plausible_keys(table)
             _within("sums", table.sums, -MAX_VALUE, MAX_VALUE)
             _within("sums", np.abs(table.sums).sum(axis=0), 0, MAX_SUM)
-            for name in ("machine", "shift", "product"):
-                _texts(name, getattr(table, name))
     if len(batch.facts):
         for name in _COUNTED:
             _within(name, batch.facts.column(name), -MAX_PIECES, MAX_PIECES)
@@ -54,6 +62,9 @@ def plausible(batch: RowBatch) -> None:
         _within("pieces", batch.losses.sums[:, 1], -MAX_PIECES, MAX_PIECES)
         _times(batch.losses, batch.losses.sums[:, :1])
         _texts("reason", batch.losses.reason)
+    if len(batch.cycles):
+        _plausible_keys(batch.cycles)
+        _within("cycles", batch.cycles.cycles, -MAX_PIECES, MAX_PIECES)
     for stop in batch.stops:
         for text in (stop.machine, stop.id, stop.reason, stop.by, stop.product, stop.to_product):
             _text("stop", text)
@@ -64,6 +75,14 @@ def plausible(batch: RowBatch) -> None:
             raise Unsound(f"stop {stop.id!r} of {stop.machine!r} has revision {stop.revision}")
     if not all(machines_of(batch)):
         raise Unsound("a machine without a name")
+
+
+def _plausible_keys(table: Facts | Losses | CycleBins) -> None:
+    _within("minute", table.minute_ns, 0, MAX_NS)
+    _within("n", table.n, 0, MAX_ROWS_PER_MINUTE - 1)
+    _within("date", table.business_date.astype(np.int64), 0, MAX_NS // 86_400_000_000_000)
+    for name in ("machine", "shift", "product"):
+        _texts(name, getattr(table, name))
 
 
 def plausible_values(values: Values, times: OpenTimes) -> None:
@@ -110,21 +129,23 @@ def is_text(text: str) -> bool:
 def machines_of(batch: RowBatch) -> set[str]:
     """Every machine that the batch names."""
     stopped = {stop.machine for stop in batch.stops}
-    return {*batch.facts.machine.tolist(), *batch.losses.machine.tolist()} | stopped
+    tables = (batch.facts, batch.losses, batch.cycles)
+    return {machine for table in tables for machine in table.machine.tolist()} | stopped
 
 
 def own_part(batch: RowBatch, foreign: Collection[str]) -> RowBatch:
     """The batch without the rows of foreign machines."""
 
-    def own(table: Facts | Losses) -> list[bool]:
-        return [machine not in foreign for machine in table.machine.tolist()]
+    def own(table: Facts | Losses | CycleBins) -> NDArray[np.bool_]:
+        return np.array([machine not in foreign for machine in table.machine.tolist()], np.bool_)
 
     return RowBatch(
         batch.origin,
         batch.seq,
-        select(batch.facts, np.array(own(batch.facts), np.bool_)),
-        select(batch.losses, np.array(own(batch.losses), np.bool_)),
+        select(batch.facts, own(batch.facts)),
+        select(batch.losses, own(batch.losses)),
         [stop for stop in batch.stops if stop.machine not in foreign],
+        cycles=select(batch.cycles, own(batch.cycles)),
     )
 
 
@@ -132,14 +153,14 @@ def open_part(batch: RowBatch, times: OpenTimes) -> tuple[RowBatch, str]:
     """The batch without rows of minutes that are closed or not open yet, and the reason why those are refused, "" if there
     are none. Stops are accepted however old they are: they are not part of any sum.
     """
-    tables = (batch.facts, batch.losses)
+    tables: tuple[Facts | Losses | CycleBins, ...] = (batch.facts, batch.losses, batch.cycles)
     late = sum(int((table.minute_ns < times.from_ns).sum()) for table in tables)
     early = sum(int((table.minute_ns >= times.until_ns).sum()) for table in tables)
     stops = [stop for stop in batch.stops if max(stop.start_ns, stop.end_ns or 0) < times.until_ns]
     early += len(batch.stops) - len(stops)
     if not late and not early:
         return batch, ""
-    rows = len(batch.facts) + len(batch.losses) + len(batch.stops)
+    rows = sum(len(table) for table in tables) + len(batch.stops)
     reasons = []
     if late:
         oldest_ns = min(int(table.minute_ns.min()) for table in tables if len(table))
@@ -154,7 +175,8 @@ def open_part(batch: RowBatch, times: OpenTimes) -> tuple[RowBatch, str]:
         select(batch.facts, _opened(batch.facts.minute_ns, times)),
         select(batch.losses, _opened(batch.losses.minute_ns, times)),
     )
-    return RowBatch(batch.origin, batch.seq, facts, losses, stops), "; ".join(reasons)
+    cycles = select(batch.cycles, _opened(batch.cycles.minute_ns, times))
+    return RowBatch(batch.origin, batch.seq, facts, losses, stops, cycles=cycles), "; ".join(reasons)
 
 
 def _opened(minutes: Int64, times: OpenTimes) -> NDArray[np.bool_]:
@@ -167,24 +189,24 @@ def counting_part(batch: RowBatch, record: StreamRecord, others: Iterable[Stream
     batch's stream; others: streams of facts of the same gateway.
 
     A minute counts from the stream that covered it first, which may also correct it; and a stream that is held adds no
-    minute to those that it covers.
+    minute to those that it covers. An hour of cycles is covered if any minute of it is: whoever begins within an hour has
+    counted the rest of it.
     """
     tables = (
         batch.facts.minute_ns,
         batch.losses.minute_ns,
         np.array([stop.start_ns for stop in batch.stops], np.int64),
+        batch.cycles.minute_ns,
     )
     minutes = [column // MINUTE_NS for column in tables]
-    foreign = [~_among(record.covers, column) for column in minutes]
-    held = [
-        new & (column >= record.held_from) & bool(record.held_from)
-        for new, column in zip(foreign, minutes, strict=True)
-    ]
+    lasts = [*minutes[:3], minutes[3] + _HOUR_MINUTES - 1]
+    foreign = [~_among(record.covers, *span) for span in zip(minutes, lasts, strict=True)]
+    held = [new & (last >= record.held_from) & bool(record.held_from) for new, last in zip(foreign, lasts, strict=True)]
     taken = [np.zeros(len(column), np.bool_) for column in minutes]
     for other in others:
         taken = [
-            already | (new & _among(other.covers, column))
-            for already, new, column in zip(taken, foreign, minutes, strict=True)
+            already | (new & _among(other.covers, first, last))
+            for already, new, first, last in zip(taken, foreign, minutes, lasts, strict=True)
         ]
     waits = [one | two for one, two in zip(held, taken, strict=True)]
     count = sum(int(mask.sum()) for mask in waits)
@@ -197,19 +219,20 @@ def counting_part(batch: RowBatch, record: StreamRecord, others: Iterable[Stream
         select(batch.facts, ~waits[0]),
         select(batch.losses, ~waits[1]),
         [stop for stop, wait in zip(batch.stops, waits[2].tolist(), strict=True) if not wait],
+        cycles=select(batch.cycles, ~waits[3]),
     )
     if any(mask.any() for mask in held):
         return part, f"{HELD}: {count} of {rows} rows wait"
     return part, f"{COUNTED} {count} of {rows} rows are of minutes that another stream of this gateway has counted"
 
 
-def _among(covers: Marks, minutes: Int64) -> NDArray[np.bool_]:
-    """Which of these minutes are in the ranges."""
-    if not covers.beyond or not len(minutes) or covers.beyond[-1][1] < minutes.min():
-        return np.zeros(len(minutes), np.bool_)
+def _among(covers: Marks, first: Int64, last: Int64) -> NDArray[np.bool_]:
+    """Which of these spans of minutes, each `first` to `last`, have a minute in the ranges."""
+    if not covers.beyond or not len(first) or covers.beyond[-1][1] < first.min():
+        return np.zeros(len(first), np.bool_)
     firsts, lasts = np.array(covers.beyond, np.int64).T
-    place = np.searchsorted(firsts, minutes, "right") - 1
-    inside: NDArray[np.bool_] = (place >= 0) & (minutes <= lasts[place])
+    place = np.searchsorted(firsts, last, "right") - 1
+    inside: NDArray[np.bool_] = (place >= 0) & (first <= lasts[place])
     return inside
 
 

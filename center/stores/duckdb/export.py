@@ -12,6 +12,7 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import HOURS, Origin, RowBatch
+from center.stores.duckdb.cycles import read_cycle_rows
 from center.stores.duckdb.rollups.tables import minutes_from
 from center.stores.duckdb.stops import read_revisions
 from center.stores.duckdb.values import value_batches
@@ -21,6 +22,7 @@ from oee.model.facts import (
     LOSS_COLUMNS,
     LOSS_KEY_COLUMNS,
     MINUTE_NS,
+    NO_BINS,
     NO_FACTS,
     NO_LOSSES,
     Facts,
@@ -36,7 +38,7 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
     rows = cursor.execute(
         "SELECT site, min(t), max(t) FROM (SELECT site, minute_ns AS t FROM facts UNION ALL SELECT site, minute_ns "
         "FROM losses UNION ALL SELECT site, minute_ns FROM facts_hour UNION ALL SELECT site, minute_ns FROM losses_hour "
-        "UNION ALL SELECT site, start_ns FROM stops UNION ALL SELECT site, t_ns FROM process_values) GROUP BY site ORDER BY site"
+        "UNION ALL SELECT site, minute_ns FROM cycles UNION ALL SELECT site, start_ns FROM stops UNION ALL SELECT site, t_ns FROM process_values) GROUP BY site ORDER BY site"
     ).fetchall()
     return {
         site: (first // MINUTE_NS * MINUTE_NS, last // MINUTE_NS * MINUTE_NS + MINUTE_NS) for site, first, last in rows
@@ -61,10 +63,12 @@ def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -
     fact_streams, all_facts = _table(cursor, "facts", KEY_COLUMNS, FACT_COLUMNS, (site, minutes_from_ns, end_ns))
     loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, minutes_from_ns, end_ns))
     facts, losses = Facts(**all_facts), Losses(**all_losses)
-    for stream in sorted({*fact_streams.tolist(), *loss_streams.tolist()}):
+    cycle_streams, cycles = read_cycle_rows(cursor, site, minutes_from_ns, end_ns)
+    for stream in sorted({*fact_streams.tolist(), *loss_streams.tolist(), *cycle_streams.tolist()}):
         own_facts = select(facts, fact_streams == stream) if len(facts) else NO_FACTS
         own_losses = select(losses, loss_streams == stream) if len(losses) else NO_LOSSES
-        yield RowBatch(Origin(site, "", stream), 0, own_facts, own_losses, ())
+        own_cycles = select(cycles, cycle_streams == stream) if len(cycles) else NO_BINS
+        yield RowBatch(Origin(site, "", stream), 0, own_facts, own_losses, (), cycles=own_cycles)
     if stops := read_revisions(cursor, site, start_ns, end_ns):
         yield RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
     yield from value_batches(cursor, site, start_ns, end_ns)

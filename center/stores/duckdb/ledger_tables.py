@@ -23,6 +23,7 @@ from center.contract.ledger import (
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.complaints import misconfigured
 from center.model.sites import Owner, SiteRow
+from center.stores.duckdb.cycles import CREATE_CYCLES
 from center.stores.duckdb.insert import insert_new, upsert
 from center.stores.duckdb.schema import CREATE, UPGRADES
 from center.stores.duckdb.values import CREATE_VALUES
@@ -53,6 +54,7 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
         cursor.begin()
         cursor.execute(CREATE)
         cursor.execute(CREATE_VALUES)
+        cursor.execute(CREATE_CYCLES)
         cursor.execute("INSERT INTO meta VALUES ('schema', ?), ('generation', ?)", [SCHEMA_VERSION, new_generation()])
         cursor.commit()
         return
@@ -66,6 +68,7 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
     if version != SCHEMA_VERSION:
         raise misconfigured("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
     cursor.execute(CREATE_VALUES)
+    cursor.execute(CREATE_CYCLES)
     if missing := _missing_columns(cursor):
         raise misconfigured("store.file", path, "store_tables", missing=", ".join(missing))
     cursor.execute(
@@ -80,6 +83,7 @@ def _missing_columns(cursor: DuckDBPyConnection) -> list[str]:
     with duckdb.connect(":memory:") as fresh:
         fresh.execute(CREATE)
         fresh.execute(CREATE_VALUES)
+        fresh.execute(CREATE_CYCLES)
         wanted = [name for (name,) in fresh.execute(columns).fetchall()]
     found = {name for (name,) in cursor.execute(columns).fetchall()}
     return [name for name in wanted if name not in found]

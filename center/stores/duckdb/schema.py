@@ -20,6 +20,7 @@ MACHINE_TABLES: Final = (
     *(f"{table}{level}" for table in SUMMED for level in ("", "_hour", "_day")),
     "stops",
     "overfull",
+    "cycles",
 )
 """All tables whose rows are about a machine."""
 STOP_IDENTITY: Final = ("site", "machine", "id", "start_ns", "revision")

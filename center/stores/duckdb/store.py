@@ -22,6 +22,7 @@ from center.model.complaints import is_passing, misconfigured, not_ready
 from center.model.retention import retention_ns
 from center.stores.duckdb import export, ledger_tables
 from center.stores.duckdb import values as process_values
+from center.stores.duckdb.cycles import read_cycles, write_cycles
 from center.stores.duckdb.facts import forget_machine, write_facts
 from center.stores.duckdb.file import DuckFile, first_line, log_of
 from center.stores.duckdb.ledger import DuckLedger
@@ -45,8 +46,8 @@ _MEMORY: Final = re.compile(r"\d+(\.\d+)? ?[KMG]i?B")
 
 
 class DuckStore:
-    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues`, `BinsValues`, `ForgetsMachines` and `Exportable`. Any thread may
-    read; commits are serialised.
+    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues`, `KeepsCycles`, `BinsValues`, `ForgetsMachines` and
+    `Exportable`. Any thread may read; commits are serialised.
     """
 
     def __init__(self, path: Path, memory_limit: str, kept_ns: int = 0) -> None:
@@ -64,6 +65,7 @@ class DuckStore:
         self.hours = DuckHours(self.file, self._upkeep)
         self.forget_machine = partial(forget_machine, self.file)
         self.value_bins = partial(process_values.read_bins, self.file)
+        self.cycles = partial(read_cycles, self.file)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """By the contract of `Store`."""
@@ -75,6 +77,7 @@ class DuckStore:
             stale = self._upkeep.mark_stale(cursor, batches)
             write_facts(cursor, batches)
             write_stops(cursor, batches)
+            write_cycles(cursor, batches)
             process_values.write_values(cursor, batches)
             ledger_tables.write_changes(cursor, changes)
             cursor.commit()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from center.contract.store import RowBatch
-from oee.model.facts import Facts, Losses
+from oee.model.facts import KEY_COLUMNS, Facts, Losses
 
 Columns = dict[str, "np.ndarray[Any, Any]"]
 
@@ -33,3 +33,12 @@ def table_columns(
         columns[name] = np.concatenate([getattr(table, name) for table in tables])
     added = np.concatenate([table.sums for table in tables])
     return columns | {name: np.ascontiguousarray(added[:, index]) for index, name in enumerate(sums)}
+
+
+def cycle_columns(batches: Sequence[RowBatch]) -> Columns:
+    """The bins of these batches' histograms as columns."""
+    lengths = [len(batch.cycles) for batch in batches]
+    columns: Columns = {name: repeat_origin(batches, name, lengths) for name in ("site", "stream")}
+    for name in (*KEY_COLUMNS, "n", "bin", "cycles"):
+        columns[name] = np.concatenate([getattr(batch.cycles, name) for batch in batches])
+    return columns

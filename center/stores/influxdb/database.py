@@ -9,7 +9,7 @@ from center.stores.influxdb.codec.escape import field_text, literal, name, unpac
 from center.stores.influxdb.server import InfluxServer
 from center.stores.influxdb.setup import METADATA, ROWS
 
-MACHINE_MEASUREMENTS: Final = ("facts", "losses", "stops", "facts_hour", "losses_hour")
+MACHINE_MEASUREMENTS: Final = ("facts", "losses", "stops", "facts_hour", "losses_hour", "cycles")
 """All measurements whose rows are about a machine."""
 
 

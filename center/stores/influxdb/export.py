@@ -35,7 +35,7 @@ def rows(database: InfluxDatabase, site: str, start_ns: int, end_ns: int, delete
             ]
         )
         yield from map(numbered, batches(site, [facts], [losses], []))
-    facts, losses, stops, process_values = database.ask(
+    facts, losses, stops, process_values, cycles = database.ask(
         [
             *(
                 queries.rows(database.source(table), site, minutes_from_ns, end_ns, columns)
@@ -43,7 +43,8 @@ def rows(database: InfluxDatabase, site: str, start_ns: int, end_ns: int, delete
             ),
             queries.stops_inside(database.source("stops"), site, (), start_ns, end_ns),
             values.rows(database.source(values.MEASUREMENT), site, start_ns, end_ns),
+            queries.cycles(database.source("cycles"), site, (), minutes_from_ns, end_ns),
         ]
     )
-    yield from batches(site, [facts], [losses], [stops])
+    yield from batches(site, [facts], [losses], [stops], [cycles])
     yield from values.value_batches(site, [process_values])

@@ -17,7 +17,7 @@ from center.model.retention import DAY_NS
 from center.stores.influxdb.codec import answers
 from center.stores.influxdb.codec import values as process_values
 from center.stores.influxdb.codec.escape import literal, name, tags, unpack
-from center.stores.influxdb.codec.lines import series_digest, series_lines, series_of, stop_series
+from center.stores.influxdb.codec.lines import cycle_series, series_digest, series_lines, series_of, stop_series
 from center.stores.influxdb.database import InfluxDatabase
 from center.stores.influxdb.setup import METADATA
 from oee.model.facts import Int64, select
@@ -29,7 +29,7 @@ _READ_AGAIN_S: Final = 10.0
 _SKEW_NS: Final = 60_000_000_000
 _BEGUN: Final = 0
 """The time of the point that says that the list of a site holds what was there before."""
-_MEASUREMENTS: Final = ("facts", "losses", "stops", process_values.MEASUREMENT)
+_MEASUREMENTS: Final = ("facts", "losses", "stops", process_values.MEASUREMENT, "cycles")
 
 
 @dataclass
@@ -92,16 +92,17 @@ class SeriesList:
         if not len(beyond):
             self._parted[id(batch)] = batch, unknown
             return batch, 0
-        facts, losses, stops, values = (~np.isin(column, beyond) for column in columns)
+        facts, losses, stops, values, cycles = (~np.isin(column, beyond) for column in columns)
         part = replace(
             batch,
             facts=select(batch.facts, facts),
             losses=select(batch.losses, losses),
             stops=[stop for stop, stays in zip(batch.stops, stops.tolist(), strict=True) if stays],
             values=select_values(batch.values, values),
+            cycles=select(batch.cycles, cycles),
         )
         self._parted[id(part)] = part, [digest for digest in unknown if digest in planned]
-        return part, sum(int((~stays).sum()) for stays in (facts, losses, stops, values))
+        return part, sum(int((~stays).sum()) for stays in (facts, losses, stops, values, cycles))
 
     def enter(self, batches: Iterable[RowBatch]) -> None:
         """Adds what these rows bring to the list. Raises `StoreUnavailable`."""
@@ -161,13 +162,14 @@ class SeriesList:
         }
 
 
-def _columns(batch: RowBatch) -> tuple[Int64, Int64, Int64, Int64]:
-    """The series of each row: of facts, losses, stops and values."""
+def _columns(batch: RowBatch) -> tuple[Int64, ...]:
+    """The series of each row: of facts, losses, stops, values and cycles."""
     return (
         series_of("facts", batch, batch.facts),
         series_of("losses", batch, batch.losses),
         stop_series(batch),
         process_values.value_series(batch),
+        cycle_series(batch),
     )
 
 

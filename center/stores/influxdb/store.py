@@ -19,6 +19,7 @@ from center.stores.influxdb import export
 from center.stores.influxdb.codec import answers, queries
 from center.stores.influxdb.codec import values as process_values
 from center.stores.influxdb.codec.lines import TooMany, batch_lines
+from center.stores.influxdb.cycles import read_cycles
 from center.stores.influxdb.database import MACHINE_MEASUREMENTS, InfluxDatabase
 from center.stores.influxdb.hours import index
 from center.stores.influxdb.hours.cache import HoursCache
@@ -37,8 +38,8 @@ _FAR_NS: Final = 2**62
 
 
 class InfluxStore:
-    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `BinsValues`, `CountsSeries`, `ForgetsMachines` and
-    `Exportable`. Any thread may read; writes are serialised.
+    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `KeepsCycles`, `BinsValues`, `CountsSeries`,
+    `ForgetsMachines` and `Exportable`. Any thread may read; writes are serialised.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class InfluxStore:
         self.database = database
         self.marks = InfluxMarks(database)
         self.value_bins = partial(read_bins, database)
+        self.cycles = partial(read_cycles, database)
         self.hours = HourSums(database, cache, kept_ns, now_ns)
         self.aside = self.hours.aside
         self.series = SeriesList(database, now_ns)

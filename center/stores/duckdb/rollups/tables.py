@@ -163,7 +163,7 @@ def delete_minutes(cursor: DuckDBPyConnection, until_ns: int) -> int:
     if first is None or first >= until_ns:
         return before
     edge: int = min(first // DAY_NS * DAY_NS + DAY_NS, until_ns)
-    for table in (*SUMMED, "overfull"):
+    for table in (*SUMMED, "overfull", "cycles"):
         cursor.execute(f"DELETE FROM {table} WHERE minute_ns < ?", [edge])
     cursor.execute("DELETE FROM meta WHERE key = 'minutes_from'")
     cursor.execute("INSERT INTO meta VALUES ('minutes_from', ?)", [str(edge)])

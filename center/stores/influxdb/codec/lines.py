@@ -2,6 +2,8 @@
 
 facts: tags site, stream, machine, calendar, day, shift, product; a field for each column that is not zero, int64.
 losses: the same with state and reason. stops: tags site, machine, row; everything else is a field.
+cycles: the tags of facts, at the hour + n ms; field bins: each bin and its cycles, `512=3,514=1`, since a histogram is one row and
+no bin is asked for alone.
 facts_hour, losses_hour (policy `books`): the same without stream; sums of an hour, at its start.
 marks: tags site, gateway, stream, writer (of several processes); fields mark and beyond; always at time 0, so that a
 new point replaces the old one.
@@ -28,7 +30,19 @@ from numpy.typing import NDArray
 from center.contract.store import MAX_ROWS_PER_MINUTE, RowBatch
 from center.contract.streams import StreamKey
 from center.stores.influxdb.codec.escape import field_text, tags
-from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
+from oee.model.facts import (
+    FACT_COLUMNS,
+    LOSS_COLUMNS,
+    MS_NS,
+    AnyTable,
+    CycleBins,
+    Facts,
+    Int64,
+    Losses,
+    Stop,
+    Table,
+    select,
+)
 from oee.model.states import CalendarClass, State
 from wire.marks import Marks
 
@@ -45,11 +59,12 @@ class TooMany(ValueError):
 
 
 def batch_lines(batches: Iterable[RowBatch]) -> list[str]:
-    """A line for each fact, loss and stop. Raises `TooMany`, or `UnicodeEncodeError` for half a character."""
+    """A line for each fact, loss, histogram and stop. Raises `TooMany`, or `UnicodeEncodeError` for half a character."""
     lines: list[str] = []
     for batch in batches:
         lines += _table_lines("facts", batch, batch.facts, FACT_COLUMNS)
         lines += _table_lines("losses", batch, batch.losses, LOSS_COLUMNS)
+        lines += _cycle_lines(batch)
         lines += [_stop_line(batch.origin.site, stop) for stop in batch.stops]
     return lines
 
@@ -74,7 +89,7 @@ def _hour_lines(
 
 
 def _table_lines(
-    measurement: str, batch: RowBatch, table: Facts | Losses, columns: Sequence[str], *, zeros: bool = False
+    measurement: str, batch: RowBatch, table: AnyTable, columns: Sequence[str], *, zeros: bool = False
 ) -> list[str]:
     if not len(table):
         return []
@@ -87,8 +102,35 @@ def _table_lines(
     return [f"{prefixes[key]} {field} {time}" for key, field, time in zip(keys, fields, times, strict=True)]
 
 
+def _cycle_lines(batch: RowBatch) -> list[str]:
+    """Bins of one histogram follow each other, or not: a line is made of all that share key and time."""
+    table = batch.cycles
+    if not len(table):
+        return []
+    if int(table.n.max()) >= MAX_ROWS_PER_MINUTE:
+        raise TooMany(f"cycles of stream {batch.origin.stream}: row {int(table.n.max())} of one machine-hour")
+    found: dict[tuple[Any, ...], list[str]] = {}
+    times = (table.minute_ns + table.n * MS_NS).tolist()
+    for key, time, place, count in zip(_keys(table), times, table.bin.tolist(), table.cycles.tolist(), strict=True):
+        found.setdefault((key, time), []).append(f"{place}={count}")
+    site, stream = batch.origin.site, batch.origin.stream
+    return [
+        f"{_prefix('cycles', site, stream, key)} bins={field_text(','.join(bins))} {time}"
+        for (key, time), bins in found.items()
+    ]
+
+
 def series_of(measurement: str, batch: RowBatch, table: Facts | Losses) -> Int64:
     """The series of each row, as a digest."""
+    return _series(measurement, batch, table)
+
+
+def cycle_series(batch: RowBatch) -> Int64:
+    """The same for histograms."""
+    return _series("cycles", batch, batch.cycles)
+
+
+def _series(measurement: str, batch: RowBatch, table: AnyTable | CycleBins) -> Int64:
     keys = _keys(table)
     site, stream = batch.origin.site, batch.origin.stream
     found = {key: series_digest(_prefix(measurement, site, stream, key)) for key in set(keys)}
@@ -113,11 +155,11 @@ def series_lines(site: str, gateway: str, digests: Iterable[int], seen_ns: int) 
     return [f"{start} seen={seen_ns}i {digest}" for digest in digests]
 
 
-def _keys(table: Facts | Losses) -> list[tuple[Any, ...]]:
+def _keys(table: AnyTable | CycleBins) -> list[tuple[Any, ...]]:
     return list(zip(*_key_columns(table), strict=True))
 
 
-def _key_columns(table: Facts | Losses) -> list[list[Any]]:
+def _key_columns(table: AnyTable | CycleBins) -> list[list[Any]]:
     day = table.business_date.astype(np.int64) - table.minute_ns // DAY_NS
     columns = [table.machine.tolist(), table.calendar.tolist(), day.tolist()]
     columns += [table.shift.tolist(), table.product.tolist()]

@@ -164,6 +164,11 @@ def rows(source: str, site: str, low: int, high: int, columns: Sequence[str]) ->
     return f"SELECT {', '.join(map(name, columns))} FROM {source} WHERE {_where(site, (), low, high)} GROUP BY *"
 
 
+def cycles(source: str, site: str, machines: Sequence[str], low: int, high: int) -> str:
+    """Histograms of cycle times as they were written, by all tags."""
+    return f"SELECT {name('bins')} FROM {source} WHERE {_where(site, machines, low, high)} GROUP BY *"
+
+
 def edge(source: str, site: str, *, last: bool) -> str:
     """The first or last row of a site."""
     order = "DESC" if last else "ASC"

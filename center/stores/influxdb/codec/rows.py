@@ -8,6 +8,7 @@ import numpy as np
 
 from center.contract.store import HOURS, Origin, RowBatch
 from center.stores.influxdb.codec.answers import Answer, series, stops
+from center.stores.influxdb.codec.cycles import cycle_rows
 from center.stores.influxdb.codec.escape import unpack
 from center.stores.influxdb.codec.lines import DAY_NS
 from oee.model.facts import (
@@ -17,6 +18,7 @@ from oee.model.facts import (
     LOSS_KEY_COLUMNS,
     MINUTE_NS,
     MS_NS,
+    NO_BINS,
     NO_FACTS,
     NO_LOSSES,
     Facts,
@@ -28,7 +30,7 @@ from oee.model.facts import (
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
 
 
-def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer) -> list[RowBatch]:
+def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer, cycles: Answer = ()) -> list[RowBatch]:
     """The rows of one window, one batch for each stream; stops have none."""
     fact_tables: dict[str, list[Facts]] = {}
     loss_tables: dict[str, list[Losses]] = {}
@@ -38,6 +40,7 @@ def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer) -> list
         more = {"state": STATE_BY_WORD[tags["state"]], "reason": unpack(tags.get("reason", ""))}
         columns = _columns(tags, values, LOSS_COLUMNS, more)
         loss_tables.setdefault(unpack(tags.get("stream", "")), []).append(Losses(**columns))
+    histograms = dict(cycle_rows(cycles))
     out = [
         RowBatch(
             Origin(site, "", stream),
@@ -45,8 +48,9 @@ def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer) -> list
             join(fact_tables[stream]) if stream in fact_tables else NO_FACTS,
             join(loss_tables[stream]) if stream in loss_tables else NO_LOSSES,
             (),
+            cycles=histograms.get(stream, NO_BINS),
         )
-        for stream in sorted({*fact_tables, *loss_tables})
+        for stream in sorted({*fact_tables, *loss_tables, *histograms})
     ]
     if revisions := stops(stop_rows):
         out.append(RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, revisions))
