@@ -22,8 +22,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,17 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "tests" / "center")]
 
 import advice_bed as bed
-import advice_pandas
 import numpy as np
-import pandas as pd
 from advice_plant import fill, opened
-from histories import CALENDAR, DAY_NS, NULL, START_NS, history
+from histories import CALENDAR, DAY_NS, NULL, START_NS, recorded
 
 from center.database.findings import open_findings
 from center.runtime.advice.night import run_night
 from oee.advice.catalogue import rules, significant
 from oee.advice.life import next_records
 from oee.advice.look import look
-from oee.advice.window import MachineWindow, machine_window
+from oee.advice.window import MachineWindow, StopColumns, machine_window
+from oee.model.facts import Facts
 
 WEEKS = 8
 SEEDS = 4
@@ -51,11 +51,19 @@ PLAN = replace(NULL, weeks=WEEKS, late_min=8)
 THREE = ("slow_start", "micro_cluster", "changeover_tail")
 
 
+@dataclass(frozen=True)
+class Past:
+    """What a store has of a machine."""
+
+    facts: Facts
+    stops: StopColumns
+
+
 @cache
-def past(seed: int) -> MachineWindow:
+def past(seed: int) -> Past:
     """One of a few histories, which machines share, in the order of time, as a store gives it."""
-    made = history(PLAN, seed)
-    return replace(made, facts=bed.in_time(made.facts))
+    facts, stops = recorded(PLAN, seed)
+    return Past(bed.in_time(facts), stops)
 
 
 def window(seed: int, weeks: int) -> MachineWindow:
@@ -100,7 +108,9 @@ def three_rules(machines: int) -> dict[str, Any]:
 
 
 def three_in_pandas(machines: int) -> dict[str, Any]:
-    """The same three rules in plain pandas."""
+    """The same three rules in plain pandas, which no other variant loads."""
+    import advice_pandas  # noqa: PLC0415
+
     found = 0
     for number in range(machines):
         found += len(advice_pandas.three_rules(past(number % SEEDS), CALENDAR, START_NS, END_NS))
@@ -109,6 +119,8 @@ def three_in_pandas(machines: int) -> dict[str, Any]:
 
 def differences() -> list[str]:
     """Figures of the three rules of which both ways do not say the same."""
+    import advice_pandas  # noqa: PLC0415
+
     out = []
     for seed in range(SEEDS):
         ours = {item.identity: item.figures for key in THREE for item in rules()[key].find(window(seed, WEEKS))}
@@ -216,7 +228,7 @@ def main() -> None:
         return
     runs = [(name, n) for name in ("rules", "three", "pandas") for n in map(int, asked.machines.split(","))]
     runs += [("night", int(n)) for n in asked.stored.split(",")]
-    print(f"NumPy {np.__version__}, pandas {pd.__version__}; {WEEKS} weeks a machine, {len(rules())} rules")
+    print(f"NumPy {np.__version__}, pandas {version('pandas')}; {WEEKS} weeks a machine, {len(rules())} rules")
     print(f"{'variant':<8} {'machines':>8} {'CPU s':>8} {'ms a machine':>13} {'peak MB':>8} {'more MB':>8}")
     if asked.only in (None, "pandas"):
         print("\n".join(differences()) or "pandas and the rules give the same figures")

@@ -7,6 +7,7 @@ from words.catalogue import catalogue, say
 from words.formats import number, percent
 
 _POINTS: Final = ("oee", "operating", "loss", "minor", "speed", "reject")
+_UNITS: Final = {"failures": "percent", "energy": "kwh_piece"}
 
 
 def metric_text(metric: str, part: str, lang: str, names: Mapping[str, str] | None = None) -> str:
@@ -25,22 +26,23 @@ def metric_text(metric: str, part: str, lang: str, names: Mapping[str, str] | No
 
 
 def value_text(metric: str, value: float | None, lang: str) -> str:
-    """A value of what is measured: percent, minutes or failures per 100 h."""
+    """A value of what is measured: percent, minutes, failures per 100 h or kWh a piece."""
     if metric in _POINTS:
         return percent(value, lang)
+    if metric == "energy":
+        return say("action_unit.kwh_piece", lang, n=number(value, lang, 3))
     return say("action_unit.per_100h" if metric == "failures" else "action_unit.min", lang, n=number(value, lang, 1))
 
 
 def change_text(metric: str, limits: Mapping[str, float], lang: str) -> str:
-    """A change with its interval: percentage points, minutes, or percent of a rate."""
+    """A change with its interval: percentage points, minutes, percent of a rate, or kWh a piece."""
     values = {name: limits[name] for name in ("value", "low", "high")}
     if metric == "failures":
         values = {name: 100 * (value - 1) for name, value in values.items()}
     elif metric in _POINTS:
         values = {name: 100 * value for name, value in values.items()}
-    key = "percent" if metric == "failures" else "points" if metric in _POINTS else "min"
-    texts = {name: signed(value, lang) for name, value in values.items()}
-    return say(f"action_change.{key}", lang, **texts)
+    texts = {name: signed(value, lang, 3 if metric == "energy" else 1) for name, value in values.items()}
+    return say(f"action_change.{_UNITS.get(metric, 'points' if metric in _POINTS else 'min')}", lang, **texts)
 
 
 def least_text(metric: str, effect: float | None, lang: str) -> str:
@@ -51,6 +53,8 @@ def least_text(metric: str, effect: float | None, lang: str) -> str:
         return percent(effect, lang, 0)
     if metric in _POINTS:
         return say("action_unit.points", lang, n=number(100 * effect, lang, 1))
+    if metric == "energy":
+        return value_text(metric, effect, lang)
     return say("action_unit.min", lang, n=number(effect, lang, 1))
 
 
@@ -61,7 +65,7 @@ def signed(value: float, lang: str, digits: int = 1) -> str:
 
 
 def range_text(limits: Mapping[str, float], lang: str, unit: str) -> str:
-    """A value with its interval, in minutes or pieces a week. unit: `minutes` or `pieces`."""
+    """A value with its interval, a week. unit: `minutes`, `pieces` or `kwh`."""
     texts = {name: signed(limits[name], lang, 0) for name in ("value", "low", "high")}
     return say(f"action_range.{unit}", lang, **texts)
 
@@ -84,6 +88,8 @@ def verdict_text(metric: str, part: str, verdict: Mapping[str, Any], lang: str, 
     ]
     if verdict["minutes"]:
         parts.append(say("action_says.minutes", lang, minutes=range_text(verdict["minutes"], lang, "minutes")))
+    if verdict.get("kwh"):
+        parts.append(say("action_says.minutes", lang, minutes=range_text(verdict["kwh"], lang, "kwh")))
     if verdict["pieces"] and any(verdict["pieces"].values()):
         parts.append(say("action_says.pieces", lang, pieces=range_text(verdict["pieces"], lang, "pieces")))
     if verdict["result"] == "not_shown":

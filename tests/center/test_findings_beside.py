@@ -1,6 +1,7 @@
 """What lies beside a machine's rows reaches the rules from either store: its line, its site, its power, who tells rejects."""
 
 from dataclasses import replace
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -10,10 +11,15 @@ from histories import CALENDAR, DAY_NS, NULL, START_NS, history, recorded
 
 from center.contract.ledger import Changes
 from center.contract.store import Origin, RowBatch
+from center.database.actions import prepare_actions
+from center.database.findings import open_findings
+from center.runtime.advice.measured_past import PlanPast
 from center.runtime.advice.stored_beside import NightBeside
 from center.runtime.advice.stored_past import StoredPast
 from oee.advice.beside import aligned, line_days
-from oee.advice.window import machine_minutes, machine_window
+from oee.advice.gain.measured import measure, span_ns
+from oee.advice.gain.plan import Days, GainPlan
+from oee.advice.window import machine_minutes, machine_window, part_of
 from oee.model.facts import NO_FACTS, NO_LOSSES, join, text_column
 from oee.model.states import Quality
 from wire.site import SiteBody, sendable
@@ -64,6 +70,29 @@ def test_a_window_has_what_the_site_body_and_the_store_say(center):
     assert beside.line.busy_min.sum() == pytest.approx(3 * WEEKS * 6 * 15 * 60, rel=0.1)
     hour = np.arange(len(beside.power_kw)) // 60 % 24
     assert beside.power_kw == pytest.approx(np.where(hour < 12, 8.0, 2.0))
+
+
+def test_a_plan_measures_energy_by_the_power_in_the_store(center, tmp_path):
+    """8 kW by day, 2 kW from noon on (UTC+7: the hours of the history), whatever is made."""
+    days = [Days(date(2026, 1, day), date(2026, 1, day + 12)) for day in (5, 19)]
+    work = Days(date(2026, 1, 18), date(2026, 1, 18))
+    plan = GainPlan(SITE, ("m-1",), "energy", "", days[0], work, days[1], settle_days=0)
+    engine = open_findings(f"sqlite:///{tmp_path}/f.sqlite")
+    prepare_actions(engine)
+    verdict = PlanPast(center, engine, plan).verdict()
+    assert verdict.result == "not_shown", verdict.why
+    windows = [part_of(history(*PLANS["m-1"]), *span_ns(CALENDAR, item)) for item in days]
+    for window, seen in zip(windows, (verdict.effect.before, verdict.effect.after), strict=True):
+        hour = (window.start_ns - START_NS) // (3600 * 10**9) + np.arange(len(window.product)) // 60
+        direct = replace(window, beside=replace(window.beside, power_kw=np.where(hour % 24 < 12, 8.0, 2.0)))
+        assert seen == pytest.approx(ratio_of(measure(direct, "energy", "").ratios), rel=0.02)
+    other = PlanPast(center, engine, replace(plan, machines=("m-2",))).verdict()
+    assert (other.result, other.why) == ("unknown", ("no_power",))
+    engine.dispose()
+
+
+def ratio_of(found):
+    return found.num.sum() / found.den.sum()
 
 
 def test_the_last_machine_speaks_for_its_site_also_when_the_night_was_interrupted(center):

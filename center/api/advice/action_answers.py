@@ -102,6 +102,9 @@ class VerdictAnswer(TypedDict):
     change: IntervalAnswer | None
     minutes: Annotated[IntervalAnswer | None, Field(description="Gained a week.")]
     pieces: Annotated[IntervalAnswer | None, Field(description="Null where ideal times are not verified.")]
+    kwh: Annotated[
+        IntervalAnswer | None, Field(description="Saved a week, of the metric `energy`, which gains no minutes.")
+    ]
     guards: dict[str, IntervalAnswer]
     controls: dict[str, float]
     season: IntervalAnswer | None
@@ -292,7 +295,7 @@ def flat(row: ActionAnswer) -> dict[str, Any]:
     out["registered_at"] = whole["frozen"][0]["at"] if whole["frozen"] else None
     out["digest"] = whole["frozen"][-1]["digest"] if whole["frozen"] else None
     out["result"] = verdict["result"] if verdict else None
-    for name in ("change", "minutes", "pieces"):
+    for name in ("change", "minutes", "pieces", "kwh"):
         limits = verdict[name] if verdict else None
         out |= {name if end == "value" else f"{name}_{end}": limits and limits[end] for end in ("value", "low", "high")}
     return out
@@ -355,6 +358,7 @@ def _verdict(
         "change": _interval(effect.change if effect else None),
         "minutes": _interval(verdict.minutes),
         "pieces": _interval(verdict.pieces),
+        "kwh": _interval(verdict.kwh),
         "guards": {name: shown for name, item in verdict.guards.items() if (shown := _interval(item))},
         "controls": dict(effect.controls) if effect else {},
         "season": _interval(verdict.season),

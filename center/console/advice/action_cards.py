@@ -85,9 +85,12 @@ def _item(row: Row, sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup
             owner=row["owner"],
         )
     gain = None
-    if verdict and verdict["minutes"]:
-        minutes = say("duration.min", lang, n=signed(verdict["minutes"]["value"], lang, 0))
-        gain = el("div", el("b", minutes), el("span", say("advice_list.a_week", lang)), cls="gain")
+    if verdict and (verdict["minutes"] or verdict["kwh"]):
+        unit, limits = (
+            ("duration.min", verdict["minutes"]) if verdict["minutes"] else ("action_unit.kwh", verdict["kwh"])
+        )
+        worth = say(unit, lang, n=signed(limits["value"], lang, 0))
+        gain = el("div", el("b", worth), el("span", say("advice_list.a_week", lang)), cls="gain")
     return el(
         "a",
         el("div", el("b", row["what"]), el("span", where, cls="soft"), *_plates(row, lang), cls="head"),
@@ -188,7 +191,7 @@ def _told(row: Row, lang: str) -> Markup:
         el(
             "p",
             say(
-                "action_told.least",
+                "action_told.least_kwh" if metric == "energy" else "action_told.least",
                 lang,
                 before=number(told["days_before"], lang),
                 after=number(told["days_after"], lang),

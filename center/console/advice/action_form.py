@@ -14,7 +14,7 @@ from words import say
 from words.actions import metric_text
 
 _WINDOWS: Final = ("before", "work", "after")
-_PLAIN: Final = ("oee", "operating", "minor", "speed", "reject", "failures", "repair", "setup")
+_PLAIN: Final = ("oee", "operating", "minor", "speed", "reject", "failures", "repair", "setup", "energy")
 
 
 def draw(

@@ -65,7 +65,7 @@ def _y_ticks(values: list[float], metric: str, lang: str) -> list[tuple[float, s
         return []
     size = 10.0 ** np.floor(np.log10(span / 4))
     step = float(next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= span / 4))
-    digits = 0 if step >= 1 else 1
+    digits = max(0, 1 - int(np.floor(np.log10(step)))) if step < 1 else 0
 
     def text(y: float) -> str:
         return percent(y, lang, 0) if metric in _SHARES else number(y, lang, digits)

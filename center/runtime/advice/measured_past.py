@@ -11,10 +11,13 @@ from sqlalchemy import Engine
 from center.contract.store import StopQuery
 from center.database import findings
 from center.model.site_revisions import Revision
+from center.runtime.advice.stored_beside import power_kw
 from center.runtime.advice.stored_past import StoredPast, as_before, minutes_of
 from center.runtime.state import CenterState
+from oee.advice.beside import NOTHING, Beside
 from oee.advice.gain.detectable import Detectable, detectable
 from oee.advice.gain.measured import Measured, MeasuredPair, before_it_began, measure, span_ns, together, worked_days
+from oee.advice.gain.metrics import METRICS
 from oee.advice.gain.plan import LEAST_DAYS, Days, GainPlan
 from oee.advice.gain.verdict import DaySeries, GainVerdict, judge, series
 from oee.advice.life import open_rules
@@ -134,10 +137,19 @@ class PlanPast:
         window = part_of(whole, start_ns, end_ns)
         if not len(window.facts):
             return None
-        window = replace(window, distrusted=too_fast(window.facts))
+        window = replace(
+            window, distrusted=too_fast(window.facts), beside=self._beside(machine, window.start_ns, window.end_ns)
+        )
         holes = StoredPast(self._center, self._site, machine, end_ns).holes(start_ns)
         records = [item.record for item in findings.kept_findings(self._engine, [self._site], machine=machine)]
         return measure(window, self._plan.metric, self._plan.part, holes=holes, open_findings=open_rules(records))
+
+    def _beside(self, machine: str, start_ns: int, end_ns: int) -> Beside:
+        """Power, where it is what the plan measures."""
+        if METRICS[self._plan.metric].gains != "kwh":
+            return NOTHING
+        revision = _revisions(self._center, self._site, machine)[-1]
+        return Beside(power_kw=power_kw(self._center, self._site, revision, machine, start_ns, end_ns))
 
 
 def site_today(center: CenterState, site: str) -> date:

@@ -43,7 +43,7 @@ class NightBeside:
         described = revision.body.machines[window.machine]
         return Beside(
             quality=described.quality,
-            power_kw=self._power_kw(site, revision, window),
+            power_kw=power_kw(self._center, site, revision, window.machine, window.start_ns, window.end_ns),
             tariff_per_kwh=revision.body.tariff_per_kwh,
             line=self._line(site, revision, window),
             site=self._site(site, window, whole),
@@ -76,27 +76,6 @@ class NightBeside:
         )
         return line_days(name, tuple(line.stations), line.constraint, self._center.store.facts(query), revision.zone)
 
-    def _power_kw(self, site: str, revision: Revision, window: MachineWindow) -> Float64 | None:
-        """Of the one value in kW or W that belongs to this machine alone; None with none, or several."""
-        values = revision.body.values
-        own = [tag for tag, item in values.items() if item.unit in POWER_UNITS and item.machines == [window.machine]]
-        store = self._center.store
-        if len(own) != 1 or not isinstance(store, KeepsValues):
-            return None
-        parts = []
-        for begin_ns in range(window.start_ns, window.end_ns, _PART_NS):
-            until_ns = min(begin_ns + _PART_NS, window.end_ns)
-            found = store.values(ValueQuery(site, own, begin_ns, until_ns, _LOOK_BACK_NS, _MOST_ROWS))
-            rows = next((rows for rows in found.values() if len(rows)), None)
-            minutes = (until_ns - begin_ns) // MINUTE_NS
-            if rows is None:
-                parts.append(np.full(minutes, np.nan))
-                continue
-            sound = np.where(rows.quality == Quality.GOOD, rows.number, np.nan)
-            parts.append(mean_by_minute(rows.t_ns, sound, begin_ns, minutes))
-        power: Float64 = np.concatenate([*parts, np.zeros(0)]) * POWER_UNITS[values[own[0]].unit]
-        return power if np.isfinite(power).any() else None
-
     def _site(
         self, site: str, window: MachineWindow, whole: Callable[[str], MachineWindow | None]
     ) -> tuple[MachineMinutes, ...]:
@@ -111,3 +90,28 @@ class NightBeside:
                 known[name] = machine_minutes(other)  # looked at before the night was interrupted
         del self._minutes[site]
         return tuple(aligned(known[name], len(window.stretch)) for name in machines if name in known)
+
+
+def power_kw(
+    center: CenterState, site: str, revision: Revision, machine: str, start_ns: int, end_ns: int
+) -> Float64 | None:
+    """Power by minute of the one value in kW or W that belongs to this machine alone, float64[minutes], not a number where it is
+    unknown; None with no such value, or several. Raises `StoreUnavailable`.
+    """
+    values, store = revision.body.values, center.store
+    own = [tag for tag, item in values.items() if item.unit in POWER_UNITS and item.machines == [machine]]
+    if len(own) != 1 or not isinstance(store, KeepsValues):
+        return None
+    parts = []
+    for begin_ns in range(start_ns, end_ns, _PART_NS):
+        until_ns = min(begin_ns + _PART_NS, end_ns)
+        found = store.values(ValueQuery(site, own, begin_ns, until_ns, _LOOK_BACK_NS, _MOST_ROWS))
+        rows = next((rows for rows in found.values() if len(rows)), None)
+        minutes = (until_ns - begin_ns) // MINUTE_NS
+        if rows is None:
+            parts.append(np.full(minutes, np.nan))
+            continue
+        sound = np.where(rows.quality == Quality.GOOD, rows.number, np.nan)
+        parts.append(mean_by_minute(rows.t_ns, sound, begin_ns, minutes))
+    power: Float64 = np.concatenate([*parts, np.zeros(0)]) * POWER_UNITS[values[own[0]].unit]
+    return power if np.isfinite(power).any() else None

@@ -81,9 +81,17 @@ def detectable(
                 return least_shift(sd, a_day * before, a_day * after, plan.level)
 
     effect = least(*days)
-    expected = plan.expected_min / per_week if per_week else 0.0
+    in_minutes = METRICS[plan.metric].gains == "minutes"
+    expected = plan.expected_min / per_week if per_week and in_minutes else 0.0
     return Detectable(
-        effect, effect * per_week, level, expected, days, _enough(least, expected), count, used if count else 0
+        effect,
+        effect * per_week if in_minutes else math.inf,
+        level,
+        expected,
+        days,
+        _enough(least, expected),
+        count,
+        used if count else 0,
     )
 
 

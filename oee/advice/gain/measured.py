@@ -15,10 +15,12 @@ from oee.advice.measures.repairs import SOON_H, repairs
 from oee.advice.trust import trust
 from oee.advice.window import MachineWindow
 from oee.model.calendars import Calendar, cut
-from oee.model.facts import FACT, Int64
+from oee.model.facts import FACT, MINUTE_NS, Int64
 from oee.model.states import CalendarClass, State
 
 LEAST_JUDGED: Final = 0.9
+LEAST_KNOWN: Final = 0.9
+"""Share of a day's minutes in which its power is known."""
 EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 10**9
 _EDGE_MIN: Final = {"shift_start": 30, "after_break": 30, "shift_end": 20, "before_break": 20}
@@ -135,11 +137,15 @@ class _Table:
         facts = window.facts
         self.day: Int64 = np.unique(facts.business_date).astype(np.int64)
         self.products = tuple(sorted(set(facts.product.tolist())))
-        place = {name: index for index, name in enumerate(self.products)}
-        product = np.array([place[name] for name in facts.product.tolist()], np.int64)
+        self._place = {name: index for index, name in enumerate(self.products)}
+        product = np.array([self._place[name] for name in facts.product.tolist()], np.int64)
         shape = (len(self.products), len(self.day))
         self._cell = product * shape[1] + np.searchsorted(self.day, facts.business_date)
         self._sums, self._shape = facts.sums, shape
+
+    def place(self, product: str) -> int:
+        """The row of a product; the first for one that none of these days has."""
+        return self._place.get(product, 0)
 
     def of(self, name: str) -> Float64:
         """One column, float64[products, days]."""
@@ -168,6 +174,8 @@ def _ratios(table: _Table, window: MachineWindow, metric: str, part: str, oee: D
         return oee
     if metric == "edge":
         return _edges(table, window, part)
+    if metric == "energy":
+        return _energy(table, window)
     if metric == "loss":
         state, _, reason = part.partition("/")
         lost = _of_reason(table, window, state, reason) if reason else table.of(f"{state}_ms")
@@ -183,6 +191,31 @@ def _ratios(table: _Table, window: MachineWindow, metric: str, part: str, oee: D
         return DayRatios(table.products, table.of("ideal_total_us") / 6e7, table.of("running_ideal_known_ms") / 6e4)
     judged = table.of("ideal_judged_us") / 6e7
     return DayRatios(table.products, judged - table.of("ideal_good_us") / 6e7, judged)
+
+
+def _energy(table: _Table, window: MachineWindow) -> DayRatios | None:
+    """KWh by good pieces. What a machine draws while it makes nothing belongs to the product before, and to the business date that
+    comes next. A day of which less than `LEAST_KNOWN` is known is left out; what is unknown of others is taken to be as the rest. None without
+    power, or where pieces are not judged.
+    """
+    power = window.beside.power_kw
+    judged, total = table.of("pieces_judged"), table.of("pieces_total")
+    if power is None or not total.sum() > 0 or judged.sum() < LEAST_JUDGED * total.sum():
+        return None
+    date_of = _dates(window, window.start_ns + np.arange(len(power)) * MINUTE_NS)
+    last = np.maximum.accumulate(np.where(window.product >= 0, np.arange(len(power)), -1))
+    product = window.product[np.where(last >= 0, last, np.flatnonzero(window.product >= 0)[0])]
+    rows = np.array([table.place(name) for name in window.products], np.int64)
+    on = np.isin(date_of, table.day)
+    known = np.isfinite(power)
+    day = np.searchsorted(table.day, date_of[on])
+    share = np.bincount(day, known[on], len(table.day)) / np.maximum(np.bincount(day, minlength=len(table.day)), 1)
+    cell = rows[product[on]] * len(table.day) + day
+    drawn = np.bincount(cell, np.where(known, power, 0.0)[on] / 60, judged.size).reshape(judged.shape)
+    enough = share >= LEAST_KNOWN
+    rejects = (table.of(f"pieces_{name}") for name in ("rework", "startup_reject", "process_reject"))
+    good = np.maximum(judged - sum(rejects), 0.0)
+    return DayRatios(table.products, drawn * enough / np.where(enough, share, 1.0), good * enough)
 
 
 def _edges(table: _Table, window: MachineWindow, part: str) -> DayRatios:

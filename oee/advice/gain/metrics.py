@@ -13,7 +13,7 @@ PartKind = Literal["", "loss", "edge", "pair"]
 class GainMetric:
     """A row of the catalogue. better: 1 where more is better, -1 where less is. part: what `GainPlan.part` names: nothing, a
     state or `state/reason`, an edge (`shift_start`, `after_break`, `shift_end`, `before_break`), or a pair of products
-    (`A→B`, "" for all). points: it is a share, told in percentage points.
+    (`A→B`, "" for all). points: it is a share, told in percentage points. gains: what a change of it is worth in.
     """
 
     key: str
@@ -21,6 +21,7 @@ class GainMetric:
     better: Literal[1, -1]
     part: PartKind = ""
     points: bool = True
+    gains: Literal["minutes", "kwh"] = "minutes"
 
 
 METRICS: Final[Mapping[str, GainMetric]] = {
@@ -36,12 +37,13 @@ METRICS: Final[Mapping[str, GainMetric]] = {
         GainMetric("failures", "rate", -1, points=False),
         GainMetric("repair", "shift", -1, points=False),
         GainMetric("setup", "shift", -1, "pair", points=False),
+        GainMetric("energy", "ratio", -1, points=False, gains="kwh"),
     )
 }
 """oee: ideal time of good pieces / B; operating: (running + minor stops) / B; loss: time of a state or reason / B; minor:
 minor stops / (running + minor stops); speed: ideal time of all pieces / running time with a known ideal; reject: ideal time
 of rejects / that of judged pieces; edge: minutes lost at an edge of a shift or break; failures: per 100 h of unit time;
-repair, setup: minutes of one. B: watched scheduled time less planned stops. (S. Nakajima, Introduction to TPM, 1988.)
+repair, setup: minutes of one; energy: kWh of all hours / good pieces. B: watched scheduled time less planned stops. (S. Nakajima, Introduction to TPM, 1988.)
 """
 EDGES: Final = ("shift_start", "after_break", "shift_end", "before_break")
 LOSS_STATES: Final = ("minor_stop", "unplanned_stop", "breakdown", "setup", "starved", "blocked")
@@ -60,6 +62,7 @@ _OF_RULE: Final = {
     "bottleneck": ("oee", ""),
     "startup_reject": ("reject", ""),
     "reject_spread": ("reject", ""),
+    "idle_energy": ("energy", ""),
 }
 
 

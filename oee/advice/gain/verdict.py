@@ -58,6 +58,7 @@ class GainVerdict:
     effect: Effect | None = None
     minutes: Interval | None = None
     pieces: Interval | None = None
+    kwh: Interval | None = None
     guards: Mapping[str, Interval] = field(default_factory=dict)
     season: Interval | None = None
     timing: ChangeDate | None = None
@@ -93,11 +94,12 @@ def judge(
     if min(seen.days) < LEAST_DAYS:
         against.append("few_days")
     if METRICS[plan.metric].kind == "ratio" and (before.ratios is None or after.ratios is None):
-        against.append("unjudged")
+        against.append("no_power" if METRICS[plan.metric].gains == "kwh" else "unjudged")
     effect = effect_of(plan, before, after, pair.controls) if not against else None
     if effect is None:
         return replace(seen, why=tuple(against) or (_nothing(plan, before),))
-    minutes = _minutes(plan, effect, before, after)
+    minutes = _a_week(plan, effect, before, after)
+    kwh = minutes if METRICS[plan.metric].gains == "kwh" else None
     guards = _guards(plan, pair)
     year_ago = effect_of(plan, *season, {}) if season else None
     result, why = _result(plan, effect, guards, year_ago)
@@ -106,8 +108,9 @@ def judge(
         result=result,
         why=why,
         effect=effect,
-        minutes=minutes,
-        pieces=minutes.scaled(_pieces(plan.metric, after)) if verified_ideals else None,
+        minutes=None if kwh else minutes,
+        kwh=kwh,
+        pieces=minutes.scaled(_pieces(plan.metric, after)) if verified_ideals and not kwh else None,
         guards=guards,
         season=year_ago.change if year_ago else None,
         timing=_timing(plan, pair, effect),
@@ -167,8 +170,8 @@ def _is_beyond(limits: Interval, null: float, side: int) -> bool:
     return limits.low > null if side > 0 else limits.high < null
 
 
-def _minutes(plan: GainPlan, effect: Effect, before: Measured, after: Measured) -> Interval:
-    """Minutes gained a week."""
+def _a_week(plan: GainPlan, effect: Effect, before: Measured, after: Measured) -> Interval:
+    """What the change is worth a week, in minutes or what else its metric `gains`."""
     metric, weeks = METRICS[plan.metric], after.weeks or 1.0
     if metric.kind == "ratio":
         den = after.ratios.den.sum() if after.ratios else 0.0

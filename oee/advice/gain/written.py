@@ -93,7 +93,7 @@ def _verdict_of(plain: Mapping[str, Any] | None) -> GainVerdict | None:
     if plain is None:
         return None
     effect = plain["effect"]
-    limits = {name: _limits_of(plain[name]) for name in ("minutes", "pieces", "season")}
+    limits = {name: _limits_of(plain.get(name)) for name in ("minutes", "pieces", "kwh", "season")}
     pairs = {name: tuple(plain[name]) for name in ("why", "setups", "days", "dropped")}
     return GainVerdict(
         **{

@@ -48,6 +48,7 @@ from oee.advice.gain.verdict import GainVerdict, judge
 from oee.advice.gain.written import action_of, plain_action
 from oee.advice.window import machine_window, part_of
 from oee.advice.written import NewerFormat
+from oee.model.facts import FACT
 
 PLAN = GainPlan(
     "van-long",
@@ -488,13 +489,76 @@ def test_each_metric_is_computed_from_facts_and_stops(metric):
     assert found.weeks == pytest.approx(window.weeks)
     if METRICS[metric].kind == "ratio":
         value = found.ratios.num.sum() / found.ratios.den.sum()
-        low, high = {"edge": (-5, 5), "loss": (0.01, 0.2), "minor": (0.01, 0.2), "reject": (0.019, 0.021)}.get(
-            metric, (0.5, 1)
-        )
+        low, high = {
+            "edge": (-5, 5),
+            "loss": (0.01, 0.2),
+            "minor": (0.01, 0.2),
+            "reject": (0.019, 0.021),
+            "energy": (0.02, 0.06),
+        }.get(metric, (0.5, 1))
         assert low < value < high
     else:
         assert len(found.events.minutes) == len(found.events.day) == len(found.events.group) > 10
         assert np.isin(found.events.day, found.day).all()
+
+
+def with_power(window, power_kw):
+    return replace(window, beside=replace(window.beside, power_kw=power_kw))
+
+
+def test_energy_is_that_of_all_hours_and_belongs_to_the_product_that_was_made():
+    window = window_of(replace(NULL, weeks=5), 2, (1, 4))
+    power = window.beside.power_kw
+    found = measure(window, "energy", "").ratios
+    assert found.products == ("A", "B")
+    assert found.num.sum() == pytest.approx(power.sum() / 60, rel=1e-9), "every minute is somebody's"
+    sums = window.facts.sums.sum(axis=0)
+    assert found.den.sum() == sums[FACT["pieces_judged"]] - sums[FACT["pieces_process_reject"]]
+    a_alone = with_power(window, np.where(window.product == 0, power, 0.0))
+    assert measure(a_alone, "energy", "").ratios.num[1].sum() == 0
+    assert measure(with_power(window, None), "energy", "").ratios is None
+
+
+def test_a_day_of_which_power_is_hardly_known_is_left_out_and_a_short_gap_is_as_the_rest():
+    window = window_of(replace(NULL, weeks=5), 2, (1, 4))
+    power = np.full(len(window.product), 3.0)
+    whole = measure(with_power(window, power), "energy", "").ratios
+    power[5 * 1440 : 5 * 1440 + 60] = np.nan
+    power[9 * 1440 : 9 * 1440 + 600] = np.nan
+    holed = measure(with_power(window, power), "energy", "").ratios
+    kept = holed.den.sum(axis=0) > 0
+    assert (~kept).sum() == 1
+    assert holed.num.sum(axis=0)[kept] == pytest.approx(whole.num.sum(axis=0)[kept])
+    assert (holed.num[:, ~kept] == 0).all()
+
+
+def test_power_that_is_switched_off_is_told_in_kwh_a_week_and_promises_no_minutes():
+    plan = replace(PLAN, metric="energy", part="", before=Days(date(2026, 1, 12), date(2026, 2, 7)))
+    plan = replace(plan, work=Days(date(2026, 2, 8), date(2026, 2, 8)), settle_days=0)
+    plan = replace(plan, after=Days(date(2026, 2, 9), date(2026, 3, 7)), expected_min=60.0)
+    windows = [window_of(replace(NULL, weeks=10, idle_kw=kw), 3, of) for kw, of in ((4.0, (1, 5)), (1.0, (5, 9)))]
+    before, after = (measure(window, "energy", "") for window in windows)
+    verdict = judge(plan, MeasuredPair(before, after), verified_ideals=True)
+    idle = windows[1].beside.power_kw == 1.0
+    true_kwh = 3.0 * idle.sum() / 60 / after.weeks
+    assert verdict.result == "likely", verdict.why
+    assert verdict.kwh.low < true_kwh < verdict.kwh.high
+    assert verdict.kwh.low > 0.5 * true_kwh
+    assert (verdict.minutes, verdict.pieces) == (None, None)
+    told = detectable(plan, before, {}, (24, 24))
+    assert told.effect < before.ratios.num.sum() / before.ratios.den.sum() / 4
+    assert (told.minutes, told.sees_expected) == (math.inf, None)
+    silent = judge(plan, MeasuredPair(replace(before, ratios=None), replace(after, ratios=None)))
+    assert (silent.result, silent.why) == ("unknown", ("no_power",))
+    record = replace(done(0.0), verdict=verdict, first=verdict)
+    assert action_of(json.loads(json.dumps(plain_action(record), allow_nan=False))) == record
+    assert total([record]).minutes == 0
+
+
+def test_what_an_earlier_version_wrote_has_no_energy():
+    plain = json.loads(json.dumps(plain_action(done(5.0)), allow_nan=False))
+    del plain["verdict"]["kwh"]
+    assert action_of(plain) == done(5.0)
 
 
 def test_time_of_a_reason_is_that_of_its_state_if_there_is_no_other():
