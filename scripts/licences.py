@@ -14,7 +14,7 @@ LOCKS = {"agent": "gateways", "center": "centers"}
 ALLOWED = {
     "0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "EPL-2.0", "FTL",
     "GPL-3.0-or-later WITH GCC-exception-3.1", "IJG", "ISC", "LGPL-2.1-or-later", "LGPL-3.0-only",
-    "LGPL-3.0-or-later", "libpng-2.0", "libtiff", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "OFL-1.1", "OLDAP-2.8",
+    "LGPL-3.0-or-later", "bzip2-1.0.6", "curl", "libpng-2.0", "libtiff", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "OFL-1.1", "OLDAP-2.8",
     "PostgreSQL", "PSF-2.0", "Zlib",
 }  # fmt: skip
 """LGPL and MPL: imported as they are, unchanged, as separate packages that anybody can replace. GPL with the exception of GCC: its run-time
@@ -57,6 +57,10 @@ FILES = (
     ("libpq, in psycopg-binary", "PostgreSQL", "PostgreSQL Global Development Group"),
     ("OpenSSL, Kerberos, OpenLDAP, Cyrus SASL, keyutils, libxcrypt, in psycopg-binary",
      "Apache-2.0 AND MIT AND OLDAP-2.8 AND BSD-3-Clause AND LGPL-2.1-or-later", "their authors"),
+    (("Thrift, ORC, Protobuf, Abseil, OpenTelemetry, Snappy, Zstandard, LZ4, Brotli, bzip2, RE2, RapidJSON, simdjson, jemalloc, mimalloc, "
+      "xsimd, curl, OpenSSL, clients of AWS, Google Cloud and Azure, in pyarrow"),
+     "Apache-2.0 AND BSD-3-Clause AND BSD-2-Clause AND MIT AND curl AND bzip2-1.0.6", "their authors"),
+    ("OpenSSL, in cryptography", "Apache-2.0", "OpenSSL authors"),
     ("OpenBLAS, in numpy", "BSD-3-Clause", "OpenBLAS developers"),
     ("OpenBLAS, in scipy", "BSD-3-Clause", "OpenBLAS developers"),
     ("libgfortran, libquadmath, in numpy", "GPL-3.0-or-later WITH GCC-exception-3.1 AND LGPL-2.1-or-later", "Free Software Foundation"),

@@ -94,7 +94,8 @@ def _brought():
         brings = [
             path
             for path in kept
-            if path.endswith((".ttf", ".otf", ".pfb", ".woff2", ".js", ".mjs")) or ".libs/" in path
+            if path.endswith((".ttf", ".otf", ".pfb", ".woff", ".woff2", ".js", ".mjs", ".css", ".ico"))
+            or re.search(r"\.libs/|\.so\.\d|\.dylib$|\.dll$", path)
         ]
         if brings:
             found[name] = brings

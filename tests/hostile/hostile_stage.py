@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from center_plant import STREAM, Gateway, center_command, envelope, facts, mosquitto, running, site_body
+from center_plant import STREAM, Gateway, center_command, child, envelope, facts, running, site_body
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from servers import PATIENCE_S, eventually
+from servers import PATIENCE_S, eventually, free_port, mosquitto_command
 
 from oee.model.facts import MINUTE_NS, NO_LOSSES
 from wire.bodies import facts_body
@@ -157,9 +157,16 @@ class Stage:
         self.stop()
 
 
+def _limits():
+    """Of the broker, as deploy/ sets them."""
+    text = (ROOT / "deploy" / "mosquitto" / "nhip.conf").read_text(encoding="utf-8")
+    return "".join(f"{line}\n" for line in text.splitlines() if line.startswith("max_") and "max_qos" not in line)
+
+
 @contextmanager
 def stage(folder):
-    with mosquitto(folder) as port:
+    port = free_port()
+    with child(mosquitto_command(folder, port, f"allow_anonymous true\n{_limits()}"), port):
         made = Stage(folder, port)
         try:
             yield made
@@ -297,7 +304,7 @@ def the_wolf_is_coming(hostile):
         hostile.send(json.dumps(status).encode(), "status")
 
 
-def more_than_the_broker_keeps_for_the_center(hostile, count=3_000):
+def thousands_of_messages_at_once(hostile, count=3_000):
     """As fast as the line takes it, without waiting for the broker."""
     hostile.burst([f"junk {number}".encode().ljust(100) for number in range(count)])
 
@@ -317,5 +324,5 @@ def an_envelope_that_the_broker_keeps(hostile):
 ATTACKS = (
     sums_beyond_64_bits, many_site_bodies, tiny_objects, junk, huge_bodies, numbers_beyond_their_kind,
     a_body_of_the_far_future, an_envelope_that_the_broker_keeps, statuses_that_unpack_to_much, ever_new_notices,
-    the_wolf_is_coming, more_than_the_broker_keeps_for_the_center, messages_with_many_properties,
+    the_wolf_is_coming, thousands_of_messages_at_once, messages_with_many_properties,
 )  # fmt: skip

@@ -9,7 +9,7 @@ import json
 
 import pytest
 from absurd import corpus
-from hostile_stage import ATTACKS, Hostile, more_than_the_broker_keeps_for_the_center, stage
+from hostile_stage import ATTACKS, Hostile, stage, thousands_of_messages_at_once
 
 from wire.envelope import seal
 from wire.topics import ENVELOPED
@@ -42,7 +42,7 @@ def test_beside_an_attack_everybody_else_is_served(running_stage, hostile, attac
 
 @pytest.mark.slow
 def test_beside_ten_thousand_messages_at_once_everybody_else_is_served(running_stage, hostile):
-    _beside(running_stage, lambda: more_than_the_broker_keeps_for_the_center(hostile, 10_000))
+    _beside(running_stage, lambda: thousands_of_messages_at_once(hostile, 10_000))
 
 
 def _beside(running_stage, attack):
