@@ -86,7 +86,7 @@ async def main():
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.02)
-    getattr(process, "spare_what_is_loaded", lambda: None)()  # as a center does
+    getattr(process, "make_way", getattr(process, "spare_what_is_loaded", lambda: None))()  # as a center does
     pathlib.Path(sys.argv[3]).write_text(str(server.servers[0].sockets[0].getsockname()[1]))
     await task
 import asyncio

@@ -30,6 +30,7 @@ LIVE_EVERY_S: Final = 1.0
 """How often a page shows what machines are doing now."""
 _FIRST_NUMBERS_S: Final = 0.2
 """So long a page waits for its first numbers before it opens without them."""
+_OTHERS_S: Final = 0.002
 _RECHECK_EVERY_S: Final = 5.0
 _RELOAD_WAIT_S: Final = 1.0
 _ASSETS: Final = ("style.css", "console.js")
@@ -241,8 +242,10 @@ async def wait_briefly(work: Coroutine[Any, Any, None], begun: asyncio.Event | N
 
 
 async def let_others() -> None:
-    """Between two parts of a page's work: what others have asked meanwhile is answered first."""
-    await asyncio.sleep(0)
+    """Between two parts of a page's work: what others have asked meanwhile is answered first. An answer takes several turns of the event
+    loop, and threads between them, so that it waits a moment rather than a turn.
+    """
+    await asyncio.sleep(_OTHERS_S)
 
 
 @contextmanager

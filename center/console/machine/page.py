@@ -37,6 +37,8 @@ from oee.model.facts import STATE_COLUMNS
 from words import moment, say
 
 NUMBERS_EVERY_S: Final = 30.0
+_FIRST_PICTURE_S: Final = 0.08
+"""So long the stops wait after the first numbers: the browser draws these, and then reads its scripts for longer than stops take."""
 _DETAIL: Final = "(event) => emit(event.detail)"
 Row = Mapping[str, Any]
 T = TypeVar("T")
@@ -334,7 +336,9 @@ async def _refresh(page: _Page) -> None:
     page.controls.mark(page.view)
     with frame.troubles(partial(page.put, "away"), page.lang):
         await _load(page, machine_numbers, page.lang, show=_put)
-        page.has_numbers.set()
+        if not page.has_numbers.is_set():
+            page.has_numbers.set()
+            await asyncio.sleep(_FIRST_PICTURE_S)
         await _load(page, machine_stops, page.lang, show=_put_stops)
         await _load(page, machine_values, show=_put_values)
 
