@@ -94,13 +94,13 @@ def frame(center: CenterState, lang: str, title: str) -> Iterator[None]:
     client.page = copy(client.page)  # shared by all clients, but the language is this one's
     client.page.language = "vi" if lang == "vi" else "en-US"
     ui.add_head_html(assets())
-    ui.html(header(center, viewer_of(client.request), lang), sanitize=False, tag="header").classes("top")
     viewer = viewer_of(client.request)
+    top = join(header(center, viewer, lang), Markup(HATCH))  # noqa: S704  # our own drawing; pictures below need it
+    ui.html(top, sanitize=False, tag="header").classes("top")
     if viewer and viewer.user is not None:
         ui.timer(_RECHECK_EVERY_S, lambda: _end_if_changed(client, viewer), immediate=False)
     with ui.element("main").classes("page"):
         yield
-    ui.html(HATCH, sanitize=False)
 
 
 async def _end_if_changed(client: Client, viewer: Viewer) -> None:
