@@ -95,8 +95,8 @@ def frame(center: CenterState, lang: str, title: str) -> Iterator[None]:
     client.page.language = "vi" if lang == "vi" else "en-US"
     ui.add_head_html(assets())
     viewer = viewer_of(client.request)
-    top = join(header(center, viewer, lang), Markup(HATCH))  # noqa: S704  # our own drawing; pictures below need it
-    ui.html(top, sanitize=False, tag="header").classes("top")
+    ui.html(header(center, viewer, lang), sanitize=False, tag="header").classes("top")
+    ui.html(HATCH, sanitize=False)  # before the pictures, which refer to it
     if viewer and viewer.user is not None:
         ui.timer(_RECHECK_EVERY_S, lambda: _end_if_changed(client, viewer), immediate=False)
     with ui.element("main").classes("page"):

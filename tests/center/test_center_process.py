@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -108,6 +109,18 @@ def test_a_second_center_on_the_same_file_says_why_it_waits_and_takes_over(proce
         eventually(second.ready.exists)
     finally:
         second.end(signal.SIGKILL)
+
+
+def test_what_is_loaded_is_not_searched_for_garbage_again():
+    code = (
+        "import gc, sys; from center.run.process import make_way; make_way(); "
+        "print(gc.get_freeze_count(), len(gc.get_objects()), sys.getswitchinterval())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    frozen, searched, turn_s = map(float, done.stdout.split())
+    assert frozen > 50_000
+    assert searched < 1_000
+    assert turn_s == pytest.approx(0.001)
 
 
 def test_a_page_of_very_many_machines_answers(process):

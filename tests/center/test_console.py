@@ -112,6 +112,9 @@ def test_a_page_can_be_read_before_its_scripts_run(tabs, lang):
     expect(page.locator("#kpi-oee")).to_have_text(shown)
     assert page.locator("body > :visible").evaluate_all("found => found.map((item) => item.id)") == ["first-paint"]
     assert page.locator("#first-paint").get_attribute("inert") == "", "a click before the page is live would be lost"
+    trend = page.locator("#first-paint .chart-trend")
+    assert trend.inner_html() == "", "what is below the figures is drawn once"
+    assert trend.bounding_box()["height"] > 100, "but has its place"
 
 
 def test_null_is_a_dash_with_its_reason(tabs):
