@@ -33,6 +33,8 @@ _FIRST_NUMBERS_S: Final = 0.2
 _OTHERS_S: Final = 0.002
 _RECHECK_EVERY_S: Final = 5.0
 _RELOAD_WAIT_S: Final = 1.0
+_KEPT_S: Final = 365 * 86_400
+"""So long a browser keeps a file whose address changes with its content, and does not ask again."""
 _ASSETS: Final = ("style.css", "console.js")
 FONTS: Final = "/console/fonts.css"
 """The fonts of live pages, for plain ones: NiceGUI's own files, at an address that is open before login."""
@@ -64,7 +66,7 @@ class Visit:
 def serve_assets() -> None:
     """Serves the console's own files; pages load nothing else but NiceGUI's."""
     for name in _ASSETS:
-        app.add_static_file(local_file=_FOLDER / name, url_path=_url(name), strict=True)
+        app.add_static_file(local_file=_FOLDER / name, url_path=_url(name), strict=True, max_cache_age=_KEPT_S)
     static = Path(nicegui.__file__).parent / "static"
     app.add_static_file(local_file=static / "fonts.css", url_path=FONTS, strict=True)
     app.add_static_files("/console/fonts", static / "fonts")

@@ -313,6 +313,15 @@ def test_what_the_shop_floor_calls_things_is_text(tabs, path):
     assert page.locator("img").count() == 0, EVIL_IMAGE
 
 
+def test_files_whose_address_changes_with_them_are_kept_by_the_browser(plant):
+    with httpx.Client(base_url=plant.url, trust_env=False, timeout=PATIENCE_S) as client:
+        page = client.get(MACHINE).text
+        files = re.findall(r'["(](/(?:console/|_nicegui/[\d.]+/static/)[^"()]+\.(?:css|js))[")]', page)
+        assert len(files) >= 8
+        for file in files:
+            assert client.get(file).headers["Cache-Control"].startswith("public, max-age=31536000"), file
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize(
     ("path", "key"),
