@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, get_args
 
-from oee.model.declarations import CLASSIFYING, ENTRIES, Declaration, Field, entries
+from oee.model.declarations import CLASSIFYING, ENTRIES, Declaration, Field, entries, is_count
 from oee.model.states import STATE_BY_WORD, State
 
 _FIELDS: Final = get_args(Field)
@@ -28,7 +28,7 @@ def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -
         return "no_end"
     if item.end_ns is not None and item.end_ns <= item.start_ns:
         return "ends_before_start"
-    if item.field in ENTRIES and item.value and not item.value.strip().isdecimal():
+    if item.field in ENTRIES and item.value and not is_count(item.value):
         return "no_count"
     states = [word for word, state in STATE_BY_WORD.items() if state is not State.MINOR_STOP]
     if item.field == "state" and item.value and item.value not in states:

@@ -18,7 +18,7 @@ from center.queries.entries import doubt
 from center.queries.question import UnknownSite, sites_of, zone_of
 from center.runtime.state import CenterState
 from oee.kpi.entries import MoreThanMade
-from oee.model.declarations import ENTRIES, Declaration
+from oee.model.declarations import ENTRIES, MOST_PIECES, Declaration, is_count
 from oee.model.declarations import Field as Word
 from oee.model.states import STATE_BY_WORD, State
 
@@ -150,8 +150,8 @@ def _validate_value(center: CenterState, request: DeclarationRequest, gateway: s
             raise BadQuestion(f"{text[:40]!r} holds characters that nobody can read")
     if not request.value:
         return
-    if request.field in ENTRIES and not request.value.strip().isdecimal():
-        raise BadQuestion(f"value: {request.value[:40]!r} is no number of pieces")
+    if request.field in ENTRIES and not is_count(request.value):
+        raise BadQuestion(f"value: {request.value[:40]!r} is no number of pieces up to {MOST_PIECES}")
     revisions = center.ledger_cache.sites.revisions(request.site, gateway)
     allowed = {
         "state": _STATES,

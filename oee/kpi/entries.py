@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oee.model.declarations import ENTRIES
+from oee.model.declarations import ENTRIES, is_count
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ def more_than_made(field: str, value: str, sums: Mapping[str, int]) -> MoreThanM
     entry replaces the count of its own field; the other field's stands. It is a question, no refusal: pieces may be known
     later than they are entered, or may have passed no counter.
     """
-    if field not in ENTRIES or not value.strip().isdecimal():
+    if field not in ENTRIES or not is_count(value):
         return None
     made = sums.get("pieces_total", 0) + sums.get("pieces_unwatched", 0)
     others = ("pieces_rework",) if field == "rejects" else ("pieces_startup_reject", "pieces_process_reject")

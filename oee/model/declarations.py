@@ -38,8 +38,17 @@ class Declaration:
     supersedes: str = ""
 
 
+MOST_PIECES: Final = 1_000_000_000
+"""More pieces than any entry can be about."""
+_MOST_DIGITS: Final = 18
 CLASSIFYING: Final = ("reason", "state", "planned_stop")
 """Fields that say what kind of standstill a time was."""
+
+
+def is_count(text: str) -> bool:
+    """Whether a text is a number of pieces: a whole number from 0 to `MOST_PIECES`."""
+    digits = text.strip()
+    return digits.isdecimal() and len(digits) <= _MOST_DIGITS and int(digits) <= MOST_PIECES
 
 
 def concerns_later(item: Declaration, settled_ns: int) -> bool:
@@ -86,7 +95,7 @@ def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...
     for entry in effective(declarations):
         if entry.field not in ENTRIES:
             continue
-        if not entry.value.strip().isdecimal():
+        if not is_count(entry.value):
             refused.append(EntryConflict(entry, "not_a_number"))
             continue
         if entry.end_ns is None or entry.end_ns <= entry.start_ns:

@@ -208,6 +208,7 @@ async def test_what_lies_before_the_journal_is_refused_and_kept(gateway):
         (replace(LATE[0], end_ns=LATE[0].start_ns), "ends_before_start"),
         (replace(LATE[1], end_ns=None), "no_end"),
         (replace(LATE[1], value="many"), "no_count"),
+        (replace(LATE[1], value="9" * 20), "no_count"),
         (replace(LATE[0], field="state", value="minor_stop"), "unknown_state minor_stop"),
         (replace(LATE[0], field="colour"), "unknown_field colour"),
     ],

@@ -171,6 +171,7 @@ def test_only_who_may_write_about_a_site_does(plant):
         ({"value": "unheard-of"}, 422, f"{MINE}-jam"),
         ({"field": "state", "value": "minor_stop"}, 422, "breakdown"),
         ({"field": "rejects", "value": "many"}, 422, "no number"),
+        ({"field": "rejects", "value": "9" * 20}, 422, "no number"),
         ({"field": "rejects", "value": "3", "to": None}, 422, "needs an end"),
         ({"to": SAID["from"]}, 422, "later than"),
         ({"from": "yesterday"}, 422, "from"),

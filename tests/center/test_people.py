@@ -272,6 +272,10 @@ def test_what_is_declared_is_declared_once_and_can_be_taken_back(pages):
     [
         ({"value": ""}, "no_value"),
         ({"field": "rejects", "value": "two"}, "no_count"),
+        ({"field": "rejects", "value": "9" * 20}, "no_count"),
+        ({"field": "rejects", "value": "9" * 5000}, "no_count"),
+        ({"from": "0001-01-01T00:00"}, "far_time"),
+        ({"to": "9999-12-31T23:59"}, "far_time"),
         ({"from": ""}, "no_time"),
         ({"from": "yesterday"}, "no_time"),
         ({"to": ""}, "no_end"),

@@ -99,6 +99,13 @@ def test_one_is_one_and_not_several(n, says):
     assert words.say("alert.banner", "vi", n=n) == f"{n} cảnh báo"
 
 
+def test_the_page_at_the_machine_counts_without_plurals():
+    """Its script fills in numbers and knows no forms: "1 more stops" would be read on every tablet."""
+    english = {key: entry["en"] for key, entry in catalogue().items() if key.startswith("andon.")}
+    counted = re.compile(r"\{(?:n|count|made|pieces|due)\} (?:more )?[a-z]+s\b|\[[^\]]*\|")
+    assert {key: text for key, text in english.items() if counted.search(text)} == {}
+
+
 def test_forms_are_in_pairs_and_follow_a_number():
     """`{n} [stop|stops]`: what is between brackets has exactly two forms, and a placeholder before it decides."""
     texts = [

@@ -37,12 +37,13 @@ from center.queries import sites as queries
 from center.queries.entries import doubt
 from center.queries.question import UnknownSite
 from center.runtime.state import CenterState
-from oee.model.declarations import ENTRIES, Declaration
+from oee.model.declarations import ENTRIES, Declaration, is_count
 from words import moment, say
 
 _ROWS: Final = 20
 _WITHDRAWABLE: Final = 1000
 _REFRESH_S: Final = 3
+_YEARS: Final = range(1970, 2200)
 _KEY: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -118,8 +119,10 @@ def _mistake(fields: dict[str, str], begin: str, end: str) -> str:
     times = [_time(text) for text in (begin, end) if text]
     if not value and name != "planned_stop":
         return "console.declare.no_value"
-    if name in ENTRIES and not value.isdecimal():
+    if name in ENTRIES and not is_count(value):
         return "console.declare.no_count"
+    if any(when is not None and when.year not in _YEARS for when in (_written(begin), _written(end))):
+        return "console.declare.far_time"
     if not begin or None in times:
         return "console.declare.no_time"
     if not end and name not in OPEN_ENDED:
@@ -134,6 +137,12 @@ def _before(begin: datetime | None, end: datetime | None) -> bool:
 
 
 def _time(text: str) -> datetime | None:
+    """None for what is no time that a machine can have had: not even a zone's offset reaches into the year 0 or 10000."""
+    when = _written(text)
+    return when if when is not None and when.year in _YEARS else None
+
+
+def _written(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
