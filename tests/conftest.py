@@ -24,6 +24,7 @@ prepared.install(INTERPRETERS)
 TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("hostile/test_hostile", "demo/test_demo_killed", "demo/test_demo_truth", "tools/test_first_number"),
+    *("center/test_live_days",),
     *("releases/test_old_files", "faults/test_starts", "faults/test_identity", "center/test_accessibility"),
     *("center/test_actions_night", "center/test_actions_api", "center/test_store_conformance", "center/test_workers"),
     *("oee/advice/test_gain", "center/test_center_process", "test_recipes", "center/test_days", "center/test_console"),

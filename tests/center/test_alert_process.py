@@ -2,15 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import httpx
 from alert_plant import Receiver
 from center_plant import site_body
 from servers import PATIENCE_S, eventually
-from whole_center import ROOT, Center
+from whole_center import Center
 
 from wire.bodies import Live, LiveMachine, Notice, Status
 from wire.envelope import pack_message, seal
@@ -79,15 +77,6 @@ class Plant:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def restart(self, number=signal.SIGTERM):
-        self.center.process.send_signal(number)
-        self.center.process.wait(PATIENCE_S)
-        command = [sys.executable, "-m", "nhip", "center", str(self.center.file)]
-        self.center.process = subprocess.Popen(command, cwd=ROOT)
-        self.center.up()
-        # before, the port says that the center waits
-        eventually(lambda: httpx.get(f"{self.center.url}/login", timeout=PATIENCE_S).status_code == 200)
-
 
 def test_a_machine_that_stands_at_a_real_center(tmp_path):
     with Receiver() as hook, Receiver() as boss:
@@ -99,7 +88,7 @@ def test_a_machine_that_stands_at_a_real_center(tmp_path):
             (alert,) = plant.api("GET", "/alerts")["rows"]
             assert (alert["machine"], alert["kind"], alert["acknowledged"]) == ("press-1", "stop", None)
             plant.until(lambda: plant.api("GET", "/alerts")["rows"][0]["told"])  # else it may go out again
-            plant.restart(signal.SIGKILL)
+            plant.center.restart(signal.SIGKILL)
             plant.until(lambda: plant.api("GET", "/health")["conditions"].get("alerts") == "ok")
             again = plant.api("GET", "/alerts")["rows"]
             assert [row["id"] for row in again] == [alert["id"]], "not another one after a kill"
@@ -111,7 +100,7 @@ def test_a_machine_that_stands_at_a_real_center(tmp_path):
             ]
             plant.becomes("running")
             plant.until(lambda: len(hook.got) == 2)
-            plant.restart()
+            plant.center.restart()
             plant.until(lambda: plant.api("GET", "/health")["conditions"].get("alert_channels") == "ok")
             (over,) = plant.api("GET", "/alerts", state="past")["rows"]
             assert (over["id"], over["over"], over["told"], over["waiting"]) == (alert["id"], True, 1, 0)

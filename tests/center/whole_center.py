@@ -37,9 +37,21 @@ class Center:
         self.password = run(
             door.user, "add", self.file, "hoa", "--role", "admin", "--generate", "--lang", "en"
         ).split()[-1]
-        self.process = subprocess.Popen([sys.executable, "-m", "nhip", "center", str(self.file)], cwd=ROOT)
+        self.process = self._started()
         self.stack.callback(self._end)
         self.gateway = self.gateway_of("van-long")
+
+    def _started(self):
+        return subprocess.Popen([sys.executable, "-m", "nhip", "center", str(self.file)], cwd=ROOT)
+
+    def restart(self, number=signal.SIGTERM):
+        """Ends the process by this signal and starts another one."""
+        self.process.send_signal(number)
+        self.process.wait(PATIENCE_S)
+        self.process = self._started()
+        self.up()
+        # before, the port says that the center waits
+        eventually(lambda: httpx.get(f"{self.url}/login", timeout=PATIENCE_S, trust_env=False).status_code == 200)
 
     def gateway_of(self, site):
         made = Gateway(self.broker, site)
