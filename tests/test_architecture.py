@@ -239,20 +239,47 @@ ARROWS = {
         model/
     """,
     "center/outgoing": """
-        alerts/  -> mail
+        alerts/    -> mail
+        benchmark/ -> reports/
+        directory/
+        statement/ -> monthly/ reports/ apart
         monthly/ -> reports/ apart
         reports/ -> apart mail
         apart
         mail
     """,
+    "center/outgoing/benchmark": """
+        job      -> figures quarters
+        page     -> api
+        api      -> quarters
+        figures  -> quarters
+        quarters
+    """,
+    "center/outgoing/statement": """
+        page    -> api desk content
+        public  -> api desk sheet content
+        api     -> desk content
+        desk    -> gather content
+        gather  -> content
+        pdf     -> sheet content
+        sheet   -> content
+        content
+    """,
+    "center/outgoing/directory": """
+        page  -> desk files rows
+        api   -> desk files rows
+        desk  -> files rows
+        files -> rows
+        rows
+    """,
     "center/outgoing/monthly": """
-        page      -> api desk sheet content
-        plan_page -> plan
+        page        -> api desk sheet content
+        plan_page   -> plan
         papers_page -> papers content
         papers      -> content
-        api       -> desk content
-        desk      -> gather sheet content
-        gather    -> figures content
+        api         -> desk content
+        desk        -> gather sheet content
+        gather      -> figures content
         plan
         pdf     -> sheet archive content
         sheet   -> parts figures content

@@ -15,13 +15,16 @@ from center.database.sql import reading, writing
 from center.model.viewer import Right, Viewer
 from wire.topics import ID
 
-Role = Literal["admin", "engineer", "factory"]
-"""admin: administrators of the center, all sites; engineer: support engineers, assigned sites; factory: staff of a site."""
+Role = Literal["admin", "engineer", "owner", "factory"]
+"""admin: administrators of the center, all sites; engineer: support engineers, assigned sites; owner: who decides for a factory;
+factory: staff of a site.
+"""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 ALL_SITES: Final = "*"
 _RIGHTS: Final[dict[str, frozenset[Right]]] = {
     "admin": frozenset({"read", "write", "aim", "watch", "admin"}),
     "engineer": frozenset({"read", "write", "aim"}),
+    "owner": frozenset({"read", "write", "own"}),
     "factory": frozenset({"read", "write"}),
 }
 _LONGEST_NAME: Final = 80

@@ -30,8 +30,10 @@ ErrorPage = Callable[[HTTPConnection, Exception], Response]
 """An error as a page. The console puts it into `app.state.error_page`."""
 LOGIN: Final = "/login"
 LOGIN_CODE: Final = "/login/code"
-_OPEN: Final = ("/console/", "/favicon.ico")
-"""Static files, the same for everybody. NiceGUI's own paths are not open: downloads are among them."""
+_OPEN: Final = ("/console/", "/favicon.ico", "/statement/")
+"""Static files, the same for everybody, and capability statements, whose links are secrets. NiceGUI's own paths are not open: downloads are
+among them.
+"""
 _LOGIN_BYTES: Final = 16_384
 _PLAIN: Final = "/:@!$&'()*+,;=~"
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
@@ -173,6 +175,8 @@ Writing = Annotated[Viewer, Depends(_require("write"))]
 """May make declarations about the viewer's sites."""
 Aiming = Annotated[Viewer, Depends(_require("aim"))]
 """May set targets of the viewer's sites: administrators and engineers of the center."""
+Owning = Annotated[Viewer, Depends(_require("own"))]
+"""May decide what others see of the viewer's sites: their owners."""
 Watching = Annotated[Viewer, Depends(_require("watch"))]
 """May see the health and metrics of the center itself."""
 Administering = Annotated[Viewer, Depends(_require("admin"))]

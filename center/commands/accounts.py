@@ -65,7 +65,7 @@ def user() -> None:
 
 _generate = click.option("--generate", is_flag=True)
 _role = click.option(
-    "--role", type=click.Choice(("admin", "engineer", "factory")), required=True,
+    "--role", type=click.Choice(("admin", "engineer", "owner", "factory")), required=True,
 )  # fmt: skip
 _sites = click.option("--site", "sites", multiple=True)
 

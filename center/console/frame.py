@@ -40,7 +40,12 @@ FONTS: Final = "/console/fonts.css"
 """The fonts of live pages, for plain ones: NiceGUI's own files, at an address that is open before login."""
 
 
-_LINKS: dict[str, str] = {"/": "console.fleet", "/work": "work.title", "/delivery": "delivery.title"}
+_LINKS: dict[str, str] = {
+    "/": "console.fleet",
+    "/work": "work.title",
+    "/delivery": "delivery.title",
+    "/directory": "directory.link",
+}
 """Pages that every header leads to: address to the key of their name."""
 
 

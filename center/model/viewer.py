@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Right = Literal["read", "write", "aim", "watch", "admin"]
-"""read: query; write: make declarations; aim: set targets; watch: the center's own state; admin: accounts, enrolment and
-manual imports.
+Right = Literal["read", "write", "aim", "own", "watch", "admin"]
+"""read: query; write: make declarations; aim: set targets; own: decide for the factory what others may see of it, which nobody at
+the center can; watch: the center's own state; admin: accounts, enrolment and manual imports.
 """
 
 

@@ -32,20 +32,28 @@ from center.api.targets import add_targets
 from center.api.upkeep.backup import add_backup
 from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.upkeep.metrics import add_metrics, waiting_metrics
+from center.database.benchmark import Consent, PublishedTable, RecordTable
+from center.database.directory import Firm
 from center.database.maintenance import KeptTask
 from center.database.month_issues import IssuedMonth, MonthSignature, plain_issue
 from center.database.month_papers import MonthObjective, MonthReference
+from center.database.statements import Statement
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_action import KeptAction
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
 from center.outgoing.alerts.api import add_alerts
+from center.outgoing.benchmark.api import BenchmarkDesk, RecordSaid, add_benchmark
+from center.outgoing.directory.api import add_directory
+from center.outgoing.directory.desk import DirectoryDesk, RecordChanged
 from center.outgoing.monthly.api import add_months
 from center.outgoing.monthly.desk import MonthDesk, RecordIssue
 from center.outgoing.monthly.papers import PaperDesk, RecordWritten, add_papers
 from center.outgoing.monthly.plan import PlanDesk, RecordChange, add_maintenance
 from center.outgoing.reports.api import add_report, add_report_mails
+from center.outgoing.statement.api import add_statements
+from center.outgoing.statement.desk import RecordMade, StatementDesk
 from center.run.bodies import BODY_S, Bodies
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
@@ -108,6 +116,9 @@ def application(
     add_months(app, months)
     add_maintenance(app, PlanDesk(center, declaring.engine, _plan_recorder(center)))
     add_papers(app, PaperDesk(center, declaring.engine, _paper_recorder(center)))
+    add_benchmark(app, BenchmarkDesk(center, declaring.engine, _consent_recorder(center)))
+    add_statements(app, StatementDesk(center, declaring.engine, _statement_recorder(center), findings))
+    add_directory(app, DirectoryDesk(center, declaring.engine, _firm_recorder(center)))
     add_report(app, center)
     add_report_mails(app, center, declaring.engine)
     if accounts:
@@ -172,6 +183,44 @@ def _paper_recorder(center: CenterState) -> RecordWritten:
             about, what = item.site, "month.referred"
             detail = {"text": item.title, "place": item.place, "edition": item.edition, "owner": item.owner}
         audit.record(connection, center.now_ns(), Actor(who, address), what, about, **detail)
+
+    return record
+
+
+def _consent_recorder(center: CenterState) -> RecordSaid:
+    def record(connection: Connection, address: str, item: Consent) -> None:
+        what = "benchmark.given" if item.given else "benchmark.withdrawn"
+        audit.record(connection, center.now_ns(), Actor(item.by, address), what, item.site)
+
+    return record
+
+
+def _statement_recorder(center: CenterState) -> RecordMade:
+    def record(connection: Connection, who: str, address: str, item: Statement) -> None:
+        what = "statement.revoked" if item.revoked_ns else "statement.made"
+        detail = {"statement": item.id, "recipient": item.recipient, "purpose": item.purpose, "digest": item.digest}
+        audit.record(connection, center.now_ns(), Actor(who, address), what, item.site, **detail)
+
+    return record
+
+
+def _firm_recorder(center: CenterState) -> RecordChanged:
+    def record(
+        connection: Connection, who: str, address: str, what: str, firm: Firm | None, counts: dict[str, int]
+    ) -> None:
+        detail: dict[str, Any] = {"text": firm.name, "shown": firm.shown} if firm else {}
+        about = (firm.site or firm.code) if firm else ""
+        audit.record(connection, center.now_ns(), Actor(who, address), f"directory.{what}", about, **detail, **counts)
+
+    return record
+
+
+def table_recorder(center: CenterState) -> RecordTable:
+    """Enters a published benchmark into the audit trail, as done by the center itself."""
+
+    def record(connection: Connection, table: PublishedTable) -> None:
+        what, digest = "benchmark.published", table.digest
+        audit.record(connection, center.now_ns(), Actor("center"), what, table.quarter, digest=digest)
 
     return record
 

@@ -38,8 +38,9 @@ from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
 from center.outgoing.alerts.job import AlertJob
 from center.outgoing.alerts.sender import AlertSender
+from center.outgoing.benchmark.job import BenchmarkJob
 from center.outgoing.reports.job import ReportMailJob
-from center.run.application import application, waiting_application, worker_application
+from center.run.application import application, table_recorder, waiting_application, worker_application
 from center.run.bodies import MOST_BYTES
 from center.run.connections import Connections, Count
 from center.runtime.advice.advice_job import AdviceJob
@@ -243,6 +244,7 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
 def _outgoing(opened: _Opened, settings: CenterFile) -> list[BackgroundJob]:
     """What the center tells people by itself."""
     center, engine, jobs = opened.center, opened.declarations, list[BackgroundJob]()
+    jobs.append(BenchmarkJob(center, engine, table_recorder(center)))
     if settings.mail:
         jobs.append(ReportMailJob(center, engine, settings.mail, settings.reports))
     if settings.alerts:
@@ -398,13 +400,21 @@ def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None)
 
         add_report_page(app, center)  # before the console, which answers every other path
         if months := getattr(app.state, "months", None):
+            from center.outgoing.benchmark.page import add_benchmark_pages  # noqa: PLC0415  # as above
+            from center.outgoing.directory.page import add_directory_pages  # noqa: PLC0415  # as above
             from center.outgoing.monthly.page import add_month_pages  # noqa: PLC0415  # as above
             from center.outgoing.monthly.papers_page import add_paper_pages  # noqa: PLC0415  # as above
             from center.outgoing.monthly.plan_page import add_plan_pages  # noqa: PLC0415  # as above
+            from center.outgoing.statement.page import add_statement_pages  # noqa: PLC0415  # as above
+            from center.outgoing.statement.public import add_public_statements  # noqa: PLC0415  # as above
 
             add_month_pages(app, months)
             add_plan_pages(app, app.state.maintenance)
             add_paper_pages(app, app.state.papers)
+            add_benchmark_pages(app, app.state.benchmark)
+            add_statement_pages(app, app.state.statements)
+            add_public_statements(app, app.state.statements)
+            add_directory_pages(app, app.state.directory)
         if desk := getattr(app.state, "alerts", None):
             from center.outgoing.alerts.page import add_alert_page  # noqa: PLC0415  # as above
 

@@ -17,10 +17,12 @@ TAKEN: Final = frozenset(
             "advice",
             "alerts",
             "api",
+            "benchmark",
             "comparison",
             "console",
             "declare",
             "delivery",
+            "directory",
             "work",
             "favicon.ico",
             "login",
@@ -28,7 +30,17 @@ TAKEN: Final = frozenset(
             "losses",
             "machine",
         ),
-        *("maintenance", "metrics", "months", "report", "targets", "_nicegui", "_nicegui_ws"),
+        *(
+            "maintenance",
+            "metrics",
+            "months",
+            "report",
+            "statement",
+            "statements",
+            "targets",
+            "_nicegui",
+            "_nicegui_ws",
+        ),
     }
 )
 """First segments of the center's own paths. A root path that begins like one of them could not be told from it."""

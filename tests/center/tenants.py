@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 
 from center.contract.ledger import Changes
 from center.database.actions import comment, new_action, prepare_actions
+from center.database.benchmark import FIGURES, Consent, OwnFigure, PublishedTable, publish, say_consent
+from center.database.directory import Firm, put_firm
 from center.database.findings import advance
+from center.database.month_papers import MonthObjective, MonthReference, write_paper
+from center.database.sql import writing
+from center.database.statements import Opening, Statement, add_statement, opened
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.planning.planner import plan_messages
+from center.outgoing.benchmark.quarters import QuarterTable, TableCell, digest_of_table, written
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.advice.finding import Finding, FindingEvidence, Gain
@@ -38,6 +44,15 @@ WORDS = {
     "action": ("0123456789abcdef",),
     "file": ("0123456789abcdef",),
     "task": ("0123456789abcdef",),
+    "firm": ("0123456789abcdef",),
+    "code": ("0101234569",),
+    "trade": ("metal", ""),
+    "kind": ("press", "injection", ""),
+    "kinds": ("press",),
+    "q": ("", "firm", "goods"),
+    "statement": ("0123456789abcdef",),
+    "quarter": ("", "2025-Q4", "2026-Q1"),
+    "since": ("2026-02",),
     "month": ("2026-02", "2026-01", "2026-03"),
     "gateway": (*(f"{site}-gate" for site in SITES), "main"),
 }
@@ -87,6 +102,64 @@ def acted_at(engine, site):
     with patch("center.database.actions.secrets.token_hex", lambda _: number):
         item = new_action(engine, site, record, f"{site}-minh", T, lambda *_: None)
     comment(engine, item, f"{site}-said", f"{site}-mai", T, lambda *_: None)
+
+
+def consented_at(engine, site):
+    """The benchmark's consent of a site with its own figure of a quarter, objectives and papers of its monthly reports."""
+    say_consent(engine, Consent(site, True, f"{site}-owner", T), lambda *_: None)
+    value_u = 600_000 + 1000 * SITES.index(site)
+    figure = OwnFigure("2025-Q4", site, "press", "oee", "metal", 1000, value_u, value_u - 1, value_u + 1, 10**6)
+    with writing(engine) as connection:
+        connection.execute(FIGURES.insert().values(**vars(figure)))
+    write_paper(engine, MonthObjective(site, "press", "mtbf_s", "2025-01", 10**6, f"{site}-lan", T), lambda *_: None)
+    write_paper(engine, MonthReference(site, "parts", f"{site}-list", "A", "1", "x", f"{site}-lan", T), lambda *_: None)
+
+
+def stated_at(engine, site):
+    """A capability statement of a site, and its opening; its number."""
+    number = sha256(f"statement {site}".encode()).hexdigest()[:16]
+    content = f'"{site}"'.encode()
+    item = Statement(
+        number,
+        site,
+        f"{site}-buyer",
+        f"{site}-audit",
+        NOW_NS * 2,
+        T,
+        f"{site}-owner",
+        0,
+        "",
+        sha256(content).hexdigest(),
+    )
+    files = {lang: f"{site}-file".encode() for lang in ("vi", "en")}
+    add_statement(engine, item, f"{site}-secret", content, files, lambda *_: None)
+    opened(engine, Opening(number, T, "page", f"{site}-address"))
+    return number
+
+
+def listed_at(engine, site):
+    """A site's own entry in the directory, which nobody else may see; its id is the same everywhere."""
+    _listed(engine, site, site, f"{site}-firm", shown=False)
+
+
+def listed_by(engine):
+    """Firms that are not connected, the same at every center: one that everybody may see, and one of the center's."""
+    _listed(engine, "", "0101234567", "shown-firm", shown=True)
+    _listed(engine, "", "0101234568", "other-firm", shown=False)
+
+
+def _listed(engine, site, code, name, *, shown):
+    firm = Firm("", site, code, name, "metal", "", ("press",), (f"{name}-goods",), (), shown, f"{name}-owner", T)
+    with patch("center.database.directory.secrets.token_hex", lambda _: sha256(name.encode()).hexdigest()[:16]):
+        put_firm(engine, firm, lambda *_: None)
+
+
+def published_by(engine):
+    """A quarter's table, the same at every center: it holds nothing of one site."""
+    cell = TableCell(trade="metal", kind="press", measure="oee", sites="6-9", p25_u=1, p50_u=2, p75_u=3)
+    content = written(QuarterTable(format=1, quarter="2025-Q4", cells=(cell,)))
+    table = PublishedTable("2025-Q4", digest_of_table(content), T, content)
+    publish(engine, table, (2025, ()), (), lambda *_: None)
 
 
 def machines(site):

@@ -103,7 +103,7 @@ def test_twelve_months_are_drawn_with_targets_gaps_and_changes():
     assert (len(history.lines), first.values[4], set(first.aims)) == (3, None, {0.65})
     assert list(first.marks) == [8]
     page = str(page_content(sheet))
-    assert page.count('<path class="value"') == 4  # two stretches of the first, one of each other
+    assert page.count('<path class="reached"') == 4  # two stretches of the first, one of each other
     assert page.count('class="mark"') == 3
 
 

@@ -34,9 +34,13 @@ from center.console import mount
 from center.database.findings import open_findings
 from center.database.notices import open_notices
 from center.outgoing.alerts.page import add_alert_page
+from center.outgoing.benchmark.page import add_benchmark_pages
+from center.outgoing.directory.page import add_directory_pages
 from center.outgoing.monthly.page import add_month_pages
 from center.outgoing.monthly.papers_page import add_paper_pages
 from center.outgoing.monthly.plan_page import add_plan_pages
+from center.outgoing.statement.page import add_statement_pages
+from center.outgoing.statement.public import add_public_statements
 from config.alerts import AlertsModel
 from nicegui import app as pages
 
@@ -47,6 +51,10 @@ made = plant.whole(notices=open_notices(url), findings=open_findings(url), alert
 add_alert_page(made, plant.center, made.state.alerts)
 add_month_pages(made, made.state.months)
 add_plan_pages(made, made.state.maintenance)
+add_benchmark_pages(made, made.state.benchmark)
+add_directory_pages(made, made.state.directory)
+add_statement_pages(made, made.state.statements)
+add_public_statements(made, made.state.statements)
 add_paper_pages(made, made.state.papers)
 mount(made, plant.center, plant.accounts)
 administering = Administering.__metadata__[0].dependency

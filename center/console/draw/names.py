@@ -51,6 +51,17 @@ def papers_page(site: str) -> str:
     return outside(f"/months/{quote(site, safe='')}/papers")
 
 
+def benchmark_page(site: str, **selection: str) -> str:
+    """The address of a site's place in the benchmark. selection: `quarter`."""
+    path = outside(f"/benchmark/{quote(site, safe='')}")
+    return f"{path}?{urlencode(selection)}" if selection else path
+
+
+def statements_page(site: str) -> str:
+    """The address of the page of a factory's capability statements."""
+    return outside(f"/statements/{quote(site, safe='')}")
+
+
 def maintenance_page(site: str) -> str:
     """The address of a site's maintenance plan."""
     return outside(f"/maintenance/{quote(site, safe='')}")

@@ -13,7 +13,15 @@ from center.console import frame
 from center.console.draw import alert_rows, live_state
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
-from center.console.draw.names import delivery_page, machine_page, months_page, named, report_page, targets_page
+from center.console.draw.names import (
+    benchmark_page,
+    delivery_page,
+    machine_page,
+    months_page,
+    named,
+    report_page,
+    targets_page,
+)
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.hall import HALL, add_clock, turn_pages
 from center.console.fleet.numbers import site_numbers
@@ -185,7 +193,8 @@ def _section(page: _Page, site: Row, machines: list[queries.MachineAnswer]) -> N
             report = el("a", say("report.title", page.lang), href=report_page(site["id"]), cls="quiet-link")
             goal = el("a", say("target.link", page.lang), href=targets_page(site["id"]), cls="quiet-link")
             month = el("a", say("months.link", page.lang), href=months_page(site["id"]), cls="quiet-link")
-            ui.html(join(report, month, goal), sanitize=False).classes("site-links")
+            bench = el("a", say("benchmark.link", page.lang), href=benchmark_page(site["id"]), cls="quiet-link")
+            ui.html(join(report, month, goal, bench), sanitize=False).classes("site-links")
             page.gates[site["id"]] = ui.html("", sanitize=False)
         with ui.element("div").classes("cards"):
             for machine in machines:

@@ -17,6 +17,7 @@ from center.database.month_issues import (
     MonthSignature,
     prepare_month_issues,
 )
+from center.database.month_papers import prepare_month_papers
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.outgoing.apart import NoPdf
@@ -74,6 +75,7 @@ def add_months(app: FastAPI, desk: MonthDesk) -> None:
     """The routes; pages find the desk in the application's state."""
     prepare_month_issues(desk.engine)
     prepare_maintenance(desk.engine)
+    prepare_month_papers(desk.engine)
     app.state.months = desk
 
     def told(viewer: Viewer, item: IssuedMonth) -> IssuedMonthAnswer:

@@ -57,8 +57,9 @@ class _EndOfLine(NoEncryption):  # type: ignore[misc]  # as above
         return _Content(content.encode("latin-1") if isinstance(content, str) else content)
 
 
-def archive(canvas: Any, attached: bytes, made: datetime, lang: str) -> None:
-    """Makes the file that this canvas of ReportLab writes an archive file. attached: the sums; made: with an offset; lang: of the text."""
+def archive(canvas: Any, attached: bytes, made: datetime, lang: str, name: str = ATTACHED) -> None:
+    """Makes the file that this canvas of ReportLab writes an archive file. attached: the sums; made: with an offset; lang: of the text;
+    name: of the attached file."""
     document, at = canvas._doc, made.astimezone(UTC)  # noqa: SLF001  # ReportLab has no public way to its document
     document.setCompression(1)
     document.encrypt = _EndOfLine()
@@ -94,14 +95,14 @@ def archive(canvas: Any, attached: bytes, made: datetime, lang: str) -> None:
     file = document.Reference(kept)
     described = {
         "Type": PDFName("Filespec"),
-        "F": PDFString(ATTACHED),
-        "UF": PDFString(ATTACHED),
+        "F": PDFString(name),
+        "UF": PDFString(name),
         "AFRelationship": PDFName("Data"),
         "Desc": PDFString(f"SHA-256 {digest_of(attached)}"),
         "EF": PDFDictionary({"F": file, "UF": file}),
     }
     spec = document.Reference(PDFDictionary(described))
-    names = PDFDictionary({"Names": PDFArray([PDFString(ATTACHED), spec])})
+    names = PDFDictionary({"Names": PDFArray([PDFString(name), spec])})
     catalog.Names = PDFDictionary({"EmbeddedFiles": names})
     catalog.AF = PDFArray([spec])
 

@@ -46,7 +46,7 @@ def _section(item: SheetSection) -> Markup:
 
 def _line(item: SheetLine) -> Markup:
     drawn = []
-    for kind, points in (("aim", item.aims), ("value", item.values)):
+    for kind, points in (("aim", item.aims), ("reached", item.values)):
         drawn += [
             el("path", d=path, cls=kind, vector_effect="non-scaling-stroke")
             for path in paths(points, lambda x, y: f"{100 * x:.2f} {100 - 100 * y:.2f}")
@@ -58,7 +58,7 @@ def _line(item: SheetLine) -> Markup:
     )
     rules = (el("span", f"{level}", style=f"bottom:{level}%") for level in (0, 50, 100))
     below = el("div", el("span", item.low), el("span", item.high), cls="below")
-    area = el("div", *rules, svg, *marks, cls="area")
+    area = el("div", *rules, svg, *marks, cls="drawn")
     return el("figure", el("figcaption", item.title), area, below, cls="r-line", role="img", aria_label=item.alt)
 
 

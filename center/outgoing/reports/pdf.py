@@ -66,9 +66,16 @@ def report_pdf(page: ReportSheet, made: str) -> bytes:
 
 
 def built(
-    parts: list[Flowable], title: str, lang: str, foot: str, finish: Callable[[Any], None] = lambda _canvas: None
+    parts: list[Flowable],
+    title: str,
+    lang: str,
+    foot: str,
+    finish: Callable[[Any], None] = lambda _canvas: None,
+    under: Callable[[Any], None] = lambda _canvas: None,
 ) -> bytes:
-    """A file of these parts. foot: a line at the end of each page; finish: called with the canvas on the first page."""
+    """A file of these parts. foot: a line at the end of each page; finish: called with the canvas on the first page; under: with that of
+    each page, before anything else is drawn.
+    """
     _register()
     out = io.BytesIO()
     document = SimpleDocTemplate(
@@ -77,6 +84,7 @@ def built(
     )  # fmt: skip
 
     def footer(canvas: Any, _document: Any) -> None:
+        under(canvas)
         canvas.setFont(_PLAIN, 8)
         canvas.setFillColor(HexColor(_INK["faint"]))
         canvas.drawString(_MARGIN, 10 * mm, foot)
