@@ -13,8 +13,9 @@ from oee.advice.catalogue import significant
 from oee.advice.life import FindingRecord, next_records, open_rules, since
 from oee.advice.look import SHORT_WEEKS, MachineLook, look
 from oee.advice.trust import Trust, too_fast
-from oee.advice.window import DAY_NS, MachineWindow, machine_minutes, machine_window, stop_columns
+from oee.advice.window import DAY_NS, MachineWindow, machine_minutes, machine_window, stop_columns, with_cycles
 from oee.model.calendars import to_ns
+from oee.model.cycle_bins import join_bins
 from oee.model.facts import NO_FACTS, Facts, join, select
 from oee.model.machine import Machine
 from replay.drive import ReplayResult
@@ -106,4 +107,6 @@ def _window(
     }
     made = machine_window(machine.id, machine.calendar, facts, stops, start_ns, end_ns, unverified=frozenset(guessed))
     made = replace(made, distrusted=too_fast(made.facts))
+    if machine.id in past.cycles:
+        made = with_cycles(made, join_bins(past.cycles[machine.id]))
     return replace(made, beside=beside.of(made)) if weeks == SHORT_WEEKS else made

@@ -176,6 +176,8 @@ class _Run:
             )
             self._states[name] = result.state
             self._totals.add(result.facts, result.losses, result.stops, machine, result.settled_ns)
+            if self._totals.past is not None:
+                self._totals.past.add_cycles(name, result.cycles)
             self._note_oddities(name, result.state)
         if self._progress:
             share = sum(tape.share * tape.size for tape in self._tapes) / max(sum(tape.size for tape in self._tapes), 1)

@@ -35,6 +35,8 @@ _DIGITS: Final = {
     "beta": 2,
     "ideal_s": 2,
     "fastest_s": 2,
+    "proposed_s": 2,
+    "oee_times": 2,
     "pieces_a_week": 0,
     "interval": 0,
     "kwh_a_week": 0,

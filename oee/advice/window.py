@@ -19,11 +19,14 @@ from oee.model.calendars import Calendar, cut
 from oee.model.facts import (
     MINUTE_NS,
     MS_NS,
+    NO_BINS,
+    CycleBins,
     Facts,
     Int64,
     Stop,
     Text,
     numbered,
+    select,
     text_column,
 )
 from oee.model.states import CalendarClass, State
@@ -108,7 +111,7 @@ class MachineWindow:
     share of breaks in which the machine ran. distrusted: products whose ideal time is proven wrong; unverified: whose
     ideal time nobody has confirmed; overhaul_ns: when the machine was last made as new. confirming: it is a part that has
     to confirm what an earlier one said. outside_ms: int64[m], running outside shifts and breaks. beside: what else
-    is known of it.
+    is known of it. cycles: its histograms of cycle times by business date, none from a gateway or a store that has none.
     """
 
     machine: str
@@ -130,6 +133,7 @@ class MachineWindow:
     confirming: bool = False
     outside_ms: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
     beside: Beside = NOTHING
+    cycles: CycleBins = NO_BINS
 
     def least(self, instances: int) -> int:
         """How many instances a rule needs here: so many, or `LEAST_CONFIRMING` to confirm."""
@@ -229,7 +233,14 @@ def part_of(window: MachineWindow, start_ns: int, end_ns: int) -> MachineWindow:
         dropped=tuple(day for day in window.dropped if day in days),
         confirming=True,
         beside=part_of_beside(window.beside, window.start_ns, low, high),
+        cycles=select(window.cycles, np.isin(window.cycles.business_date, stretches.date)),
     )
+
+
+def with_cycles(window: MachineWindow, cycles: CycleBins) -> MachineWindow:
+    """The window with the histograms of its scheduled days that are not odd. cycles: of this machine, over any time."""
+    days = np.setdiff1d(window.stretches.date, window.dropped)
+    return replace(window, cycles=select(cycles, np.isin(cycles.business_date, days)))
 
 
 def _chosen(stops: StopColumns, rows: Bool) -> StopColumns:

@@ -1,5 +1,6 @@
 """Bins of cycle times, logarithmic: which bin a time falls into, and which times a bin stands for; histograms as rows. Pure."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -53,3 +54,13 @@ def folded(rows: CycleBins) -> CycleTimes:
     sums = np.zeros((len(heads), CYCLE_BINS), np.int64)
     sums[begins.cumsum() - 1, rows.bin] = rows.cycles
     return CycleTimes(**{name: getattr(heads, name) for name in (*KEY_COLUMNS, "n")}, sums=sums)
+
+
+def join_bins(tables: Sequence[CycleBins]) -> CycleBins:
+    """The rows of all tables, one after another."""
+    if not tables:
+        return NO_BINS
+    columns = {
+        name: np.concatenate([getattr(item, name) for item in tables]) for name in CycleBins.__dataclass_fields__
+    }
+    return CycleBins(**columns)

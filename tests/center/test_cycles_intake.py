@@ -4,10 +4,12 @@ import pytest
 from center_plant import STREAM, batch, envelope, histograms, ns, running
 from test_intake import KEY, take
 
-from center.contract.ledger import LedgerSnapshot
+from center.contract.ledger import Changes, LedgerSnapshot
 from center.ingest.planning.validate import COUNTED, MAX_PIECES
 from center.ledger.cache import LedgerCache, receipt
 from center.model.times import MAX_NS
+from center.stores.duckdb.rollups.tables import DAY_NS, delete_minutes
+from center.stores.duckdb.store import open_store
 from oee.model.facts import HOUR_NS, MINUTE_NS, NO_LOSSES
 from wire.bodies import CYCLES, facts_body
 from wire.envelope import seal
@@ -84,3 +86,17 @@ def test_whoever_begins_within_an_hour_counts_the_rest_of_it(memory):
 def test_no_histogram_at_all_is_what_an_older_gateway_sends(memory):
     plan = take(memory, seal(STREAM, 1, 1, facts_body(batch(running(T, 1)).facts, NO_LOSSES, [])).data)
     assert [len(item.cycles) for item in plan.batches] == [0]
+
+
+def test_from_the_envelope_into_the_store_and_gone_with_the_minutes(memory, tmp_path):
+    store = open_store({"file": str(tmp_path / "facts.duckdb")})
+    later = T + 2 * DAY_NS
+    rows = [{"t": T, "bins": {300: 7, 301: 2}}, {"t": later, "bins": {300: 5}}]
+    plan = take(memory, sealed(1, rows, fact_rows=[*running(T, 60), *running(later, 60)]))
+    store.commit(plan.batches, Changes())
+    assert store.cycles("van-long", 0, 2**62).cycles.tolist() == [12, 2]
+    with store.file.writing() as cursor:
+        delete_minutes(cursor, later)
+        cursor.commit()
+    assert store.cycles("van-long", 0, 2**62).cycles.tolist() == [5]
+    store.close()

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 from advice_plant import SITE, fill, filled, opened, site_body
+from center_plant import batch
 from histories import CALENDAR, DAY_NS, NULL, START_NS, history, recorded
 
 from center.contract.ledger import Changes
@@ -20,7 +21,7 @@ from oee.advice.beside import aligned, line_days
 from oee.advice.gain.measured import measure, span_ns
 from oee.advice.gain.plan import Days, GainPlan
 from oee.advice.window import machine_minutes, machine_window, part_of
-from oee.model.facts import NO_FACTS, NO_LOSSES, join, text_column
+from oee.model.facts import HOUR_NS, NO_FACTS, NO_LOSSES, join, text_column
 from oee.model.states import Quality
 from wire.site import SiteBody, sendable
 from wire.values import Values
@@ -93,6 +94,22 @@ def test_a_plan_measures_energy_by_the_power_in_the_store(center, tmp_path):
 
 def ratio_of(found):
     return found.num.sum() / found.den.sum()
+
+
+def test_a_window_has_its_histograms_of_cycle_times(center):
+    """Of one machine and of days that count, whatever the order in which they came."""
+    first = START_NS // DAY_NS + 1
+    rows = [
+        {"machine": name, "t": START_NS + day * DAY_NS + 7 * HOUR_NS, "date": first + day, "product": "A", "bins": bins}
+        for name, bins in (("m-1", {426: 300, 427: 20}), ("m-2", {430: 9}))
+        for day in (0, 1, 6)
+    ]
+    late = [{**rows[0], "n": 1, "bins": {426: -1}}]
+    for number, part in enumerate((late, rows)):
+        center.commit([batch(cycle_rows=part, site=SITE, stream="00000000000000cc", seq=number)], Changes())
+    window = window_of(center, "m-1", NightBeside(center))
+    found = zip(window.cycles.business_date.tolist(), window.cycles.bin.tolist(), window.cycles.cycles.tolist())
+    assert [*found] == [(first, 426, 299), (first, 427, 20), (first + 1, 426, 300), (first + 1, 427, 20)]
 
 
 def test_the_last_machine_speaks_for_its_site_also_when_the_night_was_interrupted(center):

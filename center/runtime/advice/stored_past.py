@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from center.contract.store import Query, StopQuery, StoreUnavailable
+from center.contract.store import KeepsCycles, Query, StopQuery, StoreUnavailable
 from center.model.buckets import Bucket
 from center.model.site_revisions import Revision
 from center.model.sites import Sites, retired_since
@@ -15,7 +15,7 @@ from center.runtime.advice.stored_beside import NightBeside
 from center.runtime.state import CenterState
 from oee.advice.look import SHORT_WEEKS
 from oee.advice.trust import too_fast
-from oee.advice.window import DAY_NS, MachineWindow, hourly_window, machine_window, stop_columns
+from oee.advice.window import DAY_NS, MachineWindow, hourly_window, machine_window, stop_columns, with_cycles
 from oee.model.calendars import Calendar, cut
 from oee.model.facts import Facts
 from oee.model.states import CalendarClass
@@ -89,6 +89,8 @@ class StoredPast:
             distrusted=self._distrusted or frozenset(),
             unverified=self._unverified(),
         )
+        if isinstance(store, KeepsCycles):
+            made = with_cycles(made, store.cycles(self._site, start_ns - DAY_NS, self._end_ns, (self._machine,)))
         if self._distrusted is None:  # the shortest window comes first, and decides for all
             self._distrusted = too_fast(made.facts)
             made = replace(made, distrusted=self._distrusted)

@@ -7,11 +7,12 @@ import numpy as np
 
 from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
 from oee.advice.grid import Float64, kept
+from oee.advice.measures.cycle_times import Peak, by_day, near, peak, repeated_ms
 from oee.advice.window import DAY_NS, MachineWindow
-from oee.model.facts import MINUTE_NS, Facts, Int64, numbered
+from oee.model.facts import MINUTE_NS, Facts, Int64, numbered, select
 
 KEY: Final = "counter_suspect"
-VERSION: Final = 1
+VERSION: Final = 2
 WEEKS: Final = 4
 LEAST_PIECES: Final = 500
 MOST: Final = {"stopped": 0.01, "unwatched": 0.02, "missing": 0.02, "too_fast": 0.01}
@@ -19,6 +20,10 @@ MOST: Final = {"stopped": 0.01, "unwatched": 0.02, "missing": 0.02, "too_fast": 
 LEAST_DUE: Final = 5.0
 TOO_FAST: Final = 1.2
 LEAST_ODD_DAYS: Final = 3
+MULTIPLES: Final = {"missed": (2.0, 3.0), "double": (0.5,)}
+"""By sign the multiples of the cycle that is repeated: a lost pulse makes two cycles one, a bounce makes one two."""
+LEAST_Z: Final = 6.0
+LEAST_MULTIPLES: Final = 0.005
 SUSPICIOUS: Final = frozenset({"jump", "spike", "dip", "pace", "other"})
 """Oddities of counters that are none of ordinary use; to be set to 0 at the start of a shift is."""
 _WHOLE_MS: Final = 60_000
@@ -26,7 +31,12 @@ _COLUMNS: Final = ("running_ms", "minor_stop_ms", "setup_ms", "pieces_total", "p
 
 
 def find(window: MachineWindow) -> list[Finding]:
-    """The signs of the last four weeks. Silent with fewer than `LEAST_PIECES` pieces in them."""
+    """The signs of the last four weeks. Silent with fewer than `LEAST_PIECES` pieces in them; about single pulses also without
+    histograms of cycle times.
+
+    A slow cycle is not twice as long as the others on the dot, a lost pulse makes it so: cycles within 3 % of twice and three
+    times the one that is repeated, or of half of it, stand out from those beside them (z > 6) and are 0.5 % of all.
+    """
     facts = window.facts
     from_ns = max(window.start_ns, window.end_ns - WEEKS * 7 * DAY_NS)
     minute_ns, product, sums = _by_minute(kept(facts, facts.minute_ns >= from_ns))
@@ -63,6 +73,7 @@ def find(window: MachineWindow) -> list[Finding]:
                 {"share": shares, "week_s": week_s},
             )
         )
+    found += _multiples(window, from_ns // DAY_NS, week_s)
     first_day = from_ns // DAY_NS
     odd = [item for item in window.beside.oddities if item[0] in SUSPICIOUS and item[1] >= first_day]
     days = sorted({day for _, day, _ in odd})
@@ -70,6 +81,31 @@ def find(window: MachineWindow) -> list[Finding]:
     figures = {"share": 0.0, "n": sum(times), "days": len(days)}
     if days:
         found.append(_finding(window, "jumps", len(days) >= LEAST_ODD_DAYS, figures, {"day": days, "times": times}))
+    return found
+
+
+def _multiples(window: MachineWindow, first_day: int, week_s: list[int]) -> list[Finding]:
+    """Over products, each against its own cycle."""
+    recent = select(window.cycles, window.cycles.business_date >= first_day)
+    made = [by_day(recent, product) for product in sorted(set(recent.product.tolist()))]
+    known = [(item, repeated) for item in made if (repeated := repeated_ms(item.total)) is not None]
+    if not known:
+        return []
+    found = []
+    for sign, factors in MULTIPLES.items():
+        hits, of, expected = np.zeros(WEEKS), np.zeros(WEEKS), 0.0
+        for item, repeated in known:
+            week = np.clip((item.day - first_day) // 7, 0, WEEKS - 1)
+            places = np.concatenate([near(repeated, factor) for factor in factors])
+            hits += np.bincount(week, item.counts[:, places].sum(axis=1), WEEKS)
+            of += np.bincount(week, item.counts.sum(axis=1), WEEKS)
+            expected += peak(item.total, repeated, factors).expected
+        together = Peak(float(hits.sum()), expected)
+        share = (together.count - together.expected) / float(of.sum())
+        shares = np.divide(hits, of, out=np.zeros(WEEKS), where=of > 0)
+        figures = {"share": share, "n": int(hits.sum()), "z": together.z}
+        passes = together.z > LEAST_Z and share > LEAST_MULTIPLES
+        found.append(_finding(window, sign, passes, figures, {"share": shares, "week_s": week_s}))
     return found
 
 

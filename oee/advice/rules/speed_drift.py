@@ -8,16 +8,19 @@ import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
 from oee.advice.grid import Float64
+from oee.advice.measures.cycle_times import by_day, median_ms
 from oee.advice.statistics.ranks import theil_sen
 from oee.advice.statistics.ratios import LEAST_BLOCKS, Estimate, change_point, thirds_trend, two_windows
 from oee.advice.window import DAY_NS, LEAST_CONFIRMING, MachineWindow
 from oee.model.facts import FACT
 
 KEY: Final = "speed_drift"
-VERSION: Final = 1
+VERSION: Final = 2
 LEAST_DRIFT: Final = 0.015
 LEAST_HOURS: Final = 2.0
 LEAST_DAYS_OF_A_PRODUCT: Final = 6
+LEAST_MEASURED: Final = 0.9
+LEAST_CYCLES_OF_A_DAY: Final = 50
 _HOUR_MS: Final = 3_600_000
 
 
@@ -25,7 +28,8 @@ def find(window: MachineWindow) -> list[Finding]:
     """Actual over ideal cycle time by day: last third of the days against the first.
 
     The index is the logarithm for each product, less the product's own mean, weighted by running time, so that another
-    mix is no drift. Silent with fewer than `LEAST_DAYS_OF_A_TREND` days. `shape` says whether one step or a line leaves
+    mix is no drift. Where cycles were measured, it is that of the median cycle: short waits between cycles, and pulses that
+    are lost, lengthen the mean alone. Silent with fewer than `LEAST_DAYS_OF_A_TREND` days. `shape` says whether one step or a line leaves
     the smaller squared error; `step_day` is the day of the step, -1 for a line.
     """
     days, index, weight = _daily(window)
@@ -70,14 +74,21 @@ def _finding(window: MachineWindow, trend: Estimate, days: Float64, index: Float
         realisable(low * running_min, high * running_min),
         frozenset({"slow_cycles"}),
         evidence(window, len(days), {"day": days, "index": index, "running_ms": weight}),
-        {"shape": "slope" if step is None else "step"},
+        {"shape": "slope" if step is None else "step", "verdict": "drift_median" if measured(window) else "drift_mean"},
     )
+
+
+def measured(window: MachineWindow) -> bool:
+    """Whether single cycles were measured on nearly all days on which it ran."""
+    days = np.unique(window.facts.business_date)
+    return len(days) > 0 and float(np.isin(days, window.cycles.business_date).mean()) >= LEAST_MEASURED
 
 
 def _daily(window: MachineWindow) -> tuple[Float64, Float64, Float64]:
     """Business dates, their index and their weights [ms], of days on which a usable product ran for two hours."""
     facts = window.facts
     known, ideal = FACT["running_ideal_known_ms"], FACT["ideal_total_us"]
+    by_median = measured(window)
     index: dict[int, float] = {}
     weight: dict[int, float] = {}
     for name in window.products:
@@ -91,6 +102,13 @@ def _daily(window: MachineWindow) -> tuple[Float64, Float64, Float64]:
         if enough.sum() < LEAST_DAYS_OF_A_PRODUCT:
             continue
         log = np.log(1000 * ms[enough] / made_us[enough])
+        if by_median:
+            histograms = by_day(window.cycles, name)
+            has = np.isin(days, histograms.day[histograms.counts.sum(axis=1) >= LEAST_CYCLES_OF_A_DAY])
+            enough &= has
+            if enough.sum() < LEAST_DAYS_OF_A_PRODUCT:
+                continue
+            log = np.log(median_ms(histograms.counts[np.searchsorted(histograms.day, days[enough])]))
         log -= np.average(log, weights=ms[enough])
         for day, value, share in zip(days[enough].tolist(), log.tolist(), ms[enough].tolist(), strict=True):
             index[day] = index.get(day, 0.0) + value * share

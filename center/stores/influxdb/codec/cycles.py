@@ -7,7 +7,8 @@ import numpy as np
 from center.stores.influxdb.codec.answers import Answer, series
 from center.stores.influxdb.codec.escape import unpack
 from center.stores.influxdb.codec.lines import DAY_NS
-from oee.model.facts import HOUR_NS, MS_NS, NO_BINS, CycleBins, select, text_column
+from oee.model.cycle_bins import join_bins
+from oee.model.facts import HOUR_NS, MS_NS, CycleBins, select, text_column
 from oee.model.states import CLASS_BY_WORD
 
 _TEXTS = ("machine", "shift", "product")
@@ -36,21 +37,12 @@ def cycle_rows(answer: Answer) -> list[tuple[str, CycleBins]]:
             n=(times - hour_ns) // MS_NS,
         )
         by_stream.setdefault(unpack(tags.get("stream", "")), []).append(table)
-    return [(stream, _joined(by_stream[stream])) for stream in sorted(by_stream)]
-
-
-def _joined(tables: Sequence[CycleBins]) -> CycleBins:
-    if not tables:
-        return NO_BINS
-    columns = {
-        name: np.concatenate([getattr(item, name) for item in tables]) for name in CycleBins.__dataclass_fields__
-    }
-    return CycleBins(**columns)
+    return [(stream, join_bins(by_stream[stream])) for stream in sorted(by_stream)]
 
 
 def added_up(tables: Sequence[CycleBins]) -> CycleBins:
     """Sums by machine, business date, shift, product and bin, in that order; those of zero left out."""
-    table = _joined(tables)
+    table = join_bins(tables)
     if not len(table):
         return table
     keys = list(
