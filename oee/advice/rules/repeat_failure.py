@@ -9,13 +9,15 @@ from scipy import special
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
 from oee.advice.measures.repairs import SOON_H, repairs
 from oee.advice.statistics.failures import binomial_above
-from oee.advice.window import MachineWindow
+from oee.advice.window import DAY_NS, MachineWindow
 
 KEY: Final = "repeat_failure"
-VERSION: Final = 1
+VERSION: Final = 2
 LEAST_FAILURES: Final = 10
 LEAST_REPEATS: Final = 3
 LEAST_RATIO: Final = 2.0
+RECENT_WEEKS: Final = 8
+"""What it costs a week is that of so many last ones: a machine that wears fails more often now than half a year ago."""
 
 
 def find(window: MachineWindow) -> list[Finding]:
@@ -38,7 +40,8 @@ def find(window: MachineWindow) -> list[Finding]:
     by_chance = 1 - math.exp(-SOON_H * len(long) / float((long - SOON_H).sum()))
     ratio = k / n / by_chance
     repair_min = float(past.repair_min.mean())
-    a_week = n / window.weeks * repair_min
+    recent = past.start_ns >= window.end_ns - RECENT_WEEKS * 7 * DAY_NS
+    a_week = float(recent.sum()) / min(window.weeks, RECENT_WEEKS) * repair_min
     low = float(special.betaincinv(k, n - k + 1, 0.025)) if k else 0.0
     high = float(special.betaincinv(k + 1, n - k, 0.975)) if k < n else 1.0
     again = past.id[1:][repeated].tolist()

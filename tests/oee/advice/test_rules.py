@@ -10,6 +10,7 @@ import pytest
 from histories import CALENDAR, DAY_NS, KEYS, NULL, PLANTED, START_NS, history, nulls, recorded
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from oee.advice.catalogue import contrasts, lost_minutes, rules, significant, watched
 from oee.advice.finding import Finding, Gain, within_what_was_lost, worth_saying
@@ -324,6 +325,21 @@ def test_repeats_are_not_taken_for_wear():
     assert [finding.figures["beta"] for finding in watched(looked)] == []
     assert all(finding.names["answer"] != "wear_out" for finding in looked if not finding.passes)
     assert without_repeats(np.array([1.0, 3, 10, 30, 37, 46])).tolist() == [1, 30, 46]
+
+
+def test_repeats_of_a_machine_that_wears_are_worth_what_they_cost_now():
+    """Half a year ago nothing failed; the average of that time would be little more than half of it."""
+    for seed in (1, 2):
+        whole = history(replace(NULL, weeks=26, failures_per_h=1 / 50, repeat=0.5, wear_beta=3.0), seed)
+        (found,) = rules()["repeat_failure"].find(whole)
+        times = np.array(found.evidence.series["at_s"])
+        recent = (times >= whole.end_ns / 1e9 - 56 * 86_400).sum()
+        assert recent / 8 > 1.7 * len(times) / whole.weeks
+        seen = found.figures
+        high = stats.binomtest(int(seen["repeats"]), int(seen["n"])).proportion_ci().high - seen["expected"] / seen["n"]
+        assert found.gain.high_min == pytest.approx(0.8 * high * recent / 8 * seen["repair_min"])
+        assert found.passes
+        assert worth_saying(found, 4860)
 
 
 def test_a_failure_hides_what_comes_within_eight_hours():
