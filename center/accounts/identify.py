@@ -113,10 +113,11 @@ class Accounts:
         return LoggedIn(sessions.open_session(self.engine, self.now_ns(), actor, user, agent), others)
 
     def accepts_code(self, user: people.User, code: str, asker: Asker) -> bool | Wait:
-        """Whether a code of the second factor is right. Wrong ones are counted by account alone: who tries them knows the
-        password already. Blocks: not for the event loop.
+        """Whether a code of the second factor is right. Wrong ones are counted by account alone, from wherever: who tries
+        them knows the password already. A browser in which somebody was logged in before has a count of its own, so that such a person does
+        not keep the owner out. Blocks: not for the event loop.
         """
-        counted = Asker(asker.address, _CODES)
+        counted = Asker(asker.address, f"{asker.browser} {_CODES}".strip())
         if wait := guesses.begin(self.engine, self.now_ns(), counted, user.name):
             return wait
         if not second_factor.accepts(self.engine, self.now_ns(), user, code, Actor(user.name, asker.address)):

@@ -46,7 +46,7 @@ class Ingest:
         unavailable store until `stop`, otherwise raise `StoreUnavailable` from `deliver` and the settler at once.
         """
         kinds = {*subscriptions.shared, *subscriptions.plain} if subscriptions else {*ENVELOPED}
-        self._budgets = center.budgets
+        self._budgets, self._pictures = center.budgets, center.pictures
         self._health, self._settles = center.health, bool(kinds & {*ENVELOPED})
         self._queued, self._stopping = IngestQueue(), threading.Event()
         self._retry = StoreRetry(center.health, self._stopping, patient=patient)
@@ -138,6 +138,8 @@ class Ingest:
         is_site_body = where.kind == "site"
         size = len(message.payload)
         admitted = self._budgets.admits(where.site, where.gateway, size, time.monotonic(), is_site_body=is_site_body)
+        if not admitted:
+            self._pictures.record_heard(where.site, where.gateway)  # so that it is shown, whatever it sent
         return "" if admitted else "held_back"
 
     # the worker's thread

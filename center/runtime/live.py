@@ -64,6 +64,10 @@ class Pictures:
         """Records that a message could not be read."""
         self._put(site, gateway, unreadable_ns=now_ns)
 
+    def record_heard(self, site: str, gateway: str) -> None:
+        """Records that something came of a gateway, though nothing that tells its state."""
+        self._put(site, gateway)
+
     def gateways(self, site: str) -> list[str]:
         """The gateways of a site that sent anything."""
         return sorted(gateway for owner, gateway in list(self._pictures) if owner == site)

@@ -102,6 +102,23 @@ def test_codes_are_not_guessed(plant):
     assert type_code(browser, code(plant, secret)).status_code == 429
 
 
+def test_who_guesses_codes_keeps_nobody_out_who_was_here_before(plant):
+    secret, _ = set_up(plant, "lan")
+    mine, other = plant.browser(), plant.browser("192.0.2.66")
+    mine.log_in("lan")
+    assert type_code(mine, code(plant, secret)).status_code == 303
+    plant.now_ns += 2 * STEP_NS
+    wrong = str((int(code(plant, secret)) + 7) % 10**6).zfill(6)
+    for _ in range(7):
+        other.log_in("lan")
+        last = type_code(other, wrong).status_code
+    assert last == 429
+    mine.log_in("lan")
+    assert [type_code(mine, wrong).status_code for _ in range(4)] == [401] * 4
+    assert type_code(mine, code(plant, secret)).status_code == 303
+    assert type_code(other, code(plant, secret, 1)).status_code == 429
+
+
 def test_the_step_between_is_short_and_signed(plant):
     secret, _ = set_up(plant, "lan")
     browser = plant.browser()

@@ -94,9 +94,6 @@ class Stage:
     def get(self, path):
         return self._client.get(f"{self.url}{path}")
 
-    def counts(self):
-        return self.get("/api/v1/health").json()["counts"]
-
     def answers_everybody(self):
         """Every page, for whoever may see all sites. Returns how long each took [s]."""
         took_s = {}

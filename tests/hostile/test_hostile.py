@@ -9,7 +9,9 @@ import json
 
 import pytest
 from absurd import corpus
+from center_plant import Gateway
 from hostile_stage import ATTACKS, Hostile, stage, thousands_of_messages_at_once
+from servers import eventually
 
 from wire.envelope import seal
 from wire.topics import ENVELOPED
@@ -52,6 +54,20 @@ def _beside(running_stage, attack):
     running_stage.answers_everybody()
     running_stage.sums_are_exact()
     assert running_stage.most_mb() < MOST_MB
+
+
+def test_a_gateway_that_was_held_back_is_shown_whatever_it_sent(running_stage):
+    """Also one of a site of which nothing is known."""
+    gateway = Gateway(running_stage.port, "stranger", "junk")
+
+    def shown():
+        gateway.burst([f"junk {number}".encode() for number in range(500)])
+        rows = running_stage.get("/api/v1/gateways").json()
+        return [row for row in rows if row["site"] == "stranger" and row["held_back"]]
+
+    assert len(eventually(shown)) == 1
+    running_stage.answers_everybody()
+    gateway.close()
 
 
 def test_beside_absurd_messages_everybody_else_is_served(running_stage):
