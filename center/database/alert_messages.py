@@ -58,12 +58,14 @@ def enqueue(engine: Engine, owed: Iterable[Owed], now_ns: int) -> int:
     return len(new)
 
 
-def end_alert(engine: Engine, alert: AlertRecord, why: str, now_ns: int, due_of: DueOf) -> bool:
-    """Ends an alert: what waits about it is dropped, and who was told that it began is to be told that it is over. False where
-    it had ended before. Raises `StoreUnavailable`.
+def end_alert(
+    engine: Engine, alert: AlertRecord, why: str, now_ns: int, due_of: DueOf, calm_ns: int | None = None
+) -> bool:
+    """Ends an alert: what waits about it is dropped, and who was told that it began is to be told that it is over. calm_ns: when
+    that was, None for now. False where it had ended before. Raises `StoreUnavailable`.
     """
     with writing(engine) as connection:
-        if not connection.execute(ended_row(alert, why, now_ns)).rowcount:
+        if not connection.execute(ended_row(alert, why, calm_ns or now_ns)).rowcount:
             return False
         of_alert = MESSAGES.c.alert == alert.id
         waits = and_(of_alert, MESSAGES.c.state == WAITING)

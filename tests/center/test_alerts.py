@@ -175,6 +175,9 @@ def test_a_machine_that_stands_is_told_once_acknowledged_and_told_when_it_runs_a
     assert "Kẹt khuôn" in begun["message"]
     assert "19:09 05/03/2026" in begun["message"]
     assert ended["title"].startswith("Máy dập 1 đã chạy lại sau ")
+    assert " sau 47 phút – " in ended["title"], (
+        "from 19:09 to 19:56, without the minute in which it proved that it runs"
+    )
     (over,) = desk.past(EVERYTHING, SITE)
     assert (over["over"], over["by"], over["waiting"]) == (True, "lan", 0)
     assert desk.open(EVERYTHING) == []

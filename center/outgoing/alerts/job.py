@@ -70,7 +70,8 @@ class AlertJob(BackgroundJob):
             if begin_alert(self._engine, self._alert(item, now_ns)):
                 self._center.health.count("alerts_begun")
         for alert, why in changes.end:
-            alert_messages.end_alert(self._engine, alert, why, now_ns, self.due_of(now_ns))
+            calm_ns = changes.timings.get(alert.key, Timing()).calm_ns  # not when it has been calm for long enough
+            alert_messages.end_alert(self._engine, alert, why, now_ns, self.due_of(now_ns), calm_ns)
         for alert, by in changes.answered:
             acknowledge_alert(self._engine, alert.id, by, now_ns)
         self._tell(now_ns)
