@@ -41,13 +41,15 @@ import threading
 import time
 import types
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("oee", "wire", "config", "adapters", "agent", "center", "simulator", "words", "cli", "demo", "replay", "tools")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """What keeps NumPy, SciPy and Arrow from starting threads while they are imported: those would be missing in a fork."""
+LOADED_LATER = ("pandas", "pyarrow.compute")
+"""Libraries that DuckDB and Arrow load with the first answer, pandas where it happens to be installed."""
 READ_ONCE = (("words.catalogue", "catalogue"), ("config.templates.state_profiles", "load_profiles"))
 """What a process reads from the product's own files once and keeps."""
 READ_WHILE_LOADING = ("PYTHON", "LD_", "GLIBC_", "MALLOC", "OMP_", "LANG", "LC_", "NHIP_KINDS")
@@ -233,6 +235,9 @@ def prepare():
         for module in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    for name in LOADED_LATER:
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(name)
     for name, read in READ_ONCE:
         getattr(importlib.import_module(name), read)()
     threads = list(Path("/proc/self/task").iterdir())

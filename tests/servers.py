@@ -12,9 +12,6 @@ from pathlib import Path
 
 PATIENCE_S = 120.0
 """How long a test waits for what must happen: it costs nothing where it happens, on however busy a machine."""
-_LOOKS = 20
-"""In a time as long as has been waited already: what is there is seen 5 % late at most."""
-_PAUSE_AT_MOST_S = 0.2
 _AMQTT = """
 import asyncio, logging, sys
 logging.disable(logging.CRITICAL)
@@ -46,29 +43,23 @@ def answers(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def eventually(condition, within_s=PATIENCE_S, every_s=None, what=""):
-    """What the condition comes to, as soon as that is true. every_s: between two looks, by itself what `_pause_s` says."""
-    began_s = time.monotonic()
-    while (waited_s := time.monotonic() - began_s) < within_s:
+def eventually(condition, within_s=PATIENCE_S, every_s=0.02, what=""):
+    """What the condition comes to, as soon as that is true."""
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
         if found := condition():
             return found
-        time.sleep(every_s or _pause_s(0.02, waited_s))
+        time.sleep(every_s)
     raise AssertionError(_missed(condition, within_s, what))
 
 
-async def until(condition, within_s=PATIENCE_S, every_s=None, what=""):
+async def until(condition, within_s=PATIENCE_S, every_s=0.01, what=""):
     """The same beside an event loop's other tasks."""
-    began_s = time.monotonic()
+    until_s = time.monotonic() + within_s
     while not (found := condition()):
-        waited_s = time.monotonic() - began_s
-        assert waited_s < within_s, _missed(condition, within_s, what)
-        await asyncio.sleep(every_s or _pause_s(0.01, waited_s))
+        assert time.monotonic() < until_s, _missed(condition, within_s, what)
+        await asyncio.sleep(every_s)
     return found
-
-
-def _pause_s(shortest_s, waited_s):
-    """Looks seldom at what takes long: often a look asks a process that is still busy with what is waited for."""
-    return max(shortest_s, min(waited_s / _LOOKS, _PAUSE_AT_MOST_S))
 
 
 def _missed(condition, within_s, what):

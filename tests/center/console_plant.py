@@ -341,13 +341,17 @@ PEOPLE = {"hoa": ("admin", []), "lan": ("engineer", ["van-long"]), "hung": ("fac
 
 def with_accounts(center, folder):
     """The application that asks who it is: three people, one of each role."""
-    from center.accounts import people
+    from argon2 import PasswordHasher
+
+    from center.accounts import passwords, people
     from center.accounts.api import add_accounts
     from center.accounts.audit import Actor
     from center.accounts.identify import Accounts, add_sessions
     from center.accounts.schema import open_accounts
     from center.api.app import create_app
 
+    # the same function, cheaper: a test logs in on each of its pages
+    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     accounts = Accounts(open_accounts(f"sqlite:///{folder}/accounts.sqlite"))
     for name, (role, sites) in PEOPLE.items():
         people.add_user(accounts.engine, 1, Actor("test"), name, role=role, sites=sites, password=PASSWORD)

@@ -1,7 +1,10 @@
 """Centers of several sites whose every text names its site, and requests drawn from the API's own description."""
 
+import shutil
+import tempfile
 from datetime import date
 from hashlib import sha256
+from pathlib import Path
 from unittest.mock import patch
 
 from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
@@ -58,16 +61,33 @@ WORDS = {
 }
 
 
+_MADE = tempfile.TemporaryDirectory()
+"""A file of DuckDB for each choice of sites that this process has asked for."""
+
+
 def make(folder, sites, name):
-    """A center that knows these sites alone; the numbers of each are the same wherever it stands."""
-    store = open_store({"file": str(folder / f"{name}.duckdb")})
-    center = center_state(store, now_ns=lambda: NOW_NS)
-    known = Changes(generation="same")
-    center.commit((), known)
-    center.ledger_cache.adopt(known)
+    """A center that knows these sites alone; the numbers of each are the same wherever it stands. Its file is written once in a
+    process and copied from then on.
+    """
+    made = Path(_MADE.name) / "+".join(["of", *sites])
+    if not made.exists():
+        center = _opened(made.with_suffix(".part"))
+        known = Changes(generation="same")
+        center.commit((), known)
+        center.ledger_cache.adopt(known)
+        for site in sites:
+            _fill(center, site, SITES.index(site) + 1)
+        center.store.close()
+        made.with_suffix(".part").rename(made)
+    shutil.copy(made, folder / f"{name}.duckdb")
+    center = _opened(folder / f"{name}.duckdb")
     for site in sites:
-        _fill(center, site, SITES.index(site) + 1)
+        _speak(center, site, SITES.index(site) + 1)
     return center
+
+
+def _opened(file):
+    return center_state(open_store({"file": str(file)}), now_ns=lambda: NOW_NS)
 
 
 def said_at(site):
@@ -192,6 +212,10 @@ def _fill(center, site, number):
         plan = plan_messages(center.ledger_cache, messages, T + number)
         center.commit(plan.batches, plan.changes())
         center.ledger_cache.adopt(plan.changes())
+
+
+def _speak(center, site, number):
+    product, gateway = f"{site}-part", f"{site}-gate"
     said = {machine: LiveMachine(state="running", since_ns=T, product=product, shift="A") for machine in machines(site)}
     center.pictures.record_live(site, gateway, Live(at_ns=NOW_NS, machines=said), NOW_NS)
     center.pictures.record_status(site, gateway, Status(online=True, at_ns=NOW_NS, waiting=number), NOW_NS)

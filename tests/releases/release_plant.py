@@ -316,7 +316,7 @@ class Plant:
 
     @staticmethod
     def until(condition, what):
-        return eventually(condition, what=what)
+        return eventually(condition, every_s=0.2, what=what)
 
     # what is in it
 

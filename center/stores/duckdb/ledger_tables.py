@@ -3,6 +3,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import duckdb
@@ -79,14 +80,22 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
 
 def _missing_columns(cursor: DuckDBPyConnection) -> list[str]:
     """Columns, as `table.column`, that this program uses and the file has not."""
-    columns = "SELECT table_name || '.' || column_name FROM information_schema.columns ORDER BY ALL"
+    found = set(_columns(cursor))
+    return [name for name in _wanted_columns() if name not in found]
+
+
+@cache
+def _wanted_columns() -> tuple[str, ...]:
     with duckdb.connect(":memory:") as fresh:
         fresh.execute(CREATE)
         fresh.execute(CREATE_VALUES)
         fresh.execute(CREATE_CYCLES)
-        wanted = [name for (name,) in fresh.execute(columns).fetchall()]
-    found = {name for (name,) in cursor.execute(columns).fetchall()}
-    return [name for name in wanted if name not in found]
+        return _columns(fresh)
+
+
+def _columns(cursor: DuckDBPyConnection) -> tuple[str, ...]:
+    names = "SELECT table_name || '.' || column_name FROM information_schema.columns ORDER BY ALL"
+    return tuple(name for (name,) in cursor.execute(names).fetchall())
 
 
 def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:
