@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
@@ -239,3 +240,25 @@ def test_nothing_is_fetched_from_a_network(store):
         for setting in ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access"):
             assert cursor.execute(f"SELECT current_setting('{setting}')").fetchall() == [(False,)]
     assert json.dumps(store.ledger.load().generation)
+
+
+def test_a_store_is_closed_while_somebody_reads(tmp_path):
+    """As at the end of a center whose night of advice is under way: the read ends with an error, and the file is whole."""
+    store = open_store({"file": str(tmp_path / "x.duckdb")})
+    reads, ends = threading.Event(), []
+
+    def read():
+        try:
+            with store.file.reading() as cursor:
+                reads.set()
+                cursor.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
+        except (StoreUnavailable, duckdb.Error) as error:
+            ends.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert reads.wait(PATIENCE_S)
+    store.close()
+    reader.join(PATIENCE_S)
+    assert len(ends) == 1
+    assert not (tmp_path / "x.duckdb.wal").exists()

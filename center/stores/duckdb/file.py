@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ _OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
 }
+_INTERRUPT_S, _LOOK_S = 10.0, 0.01
+"""How long an interrupted read may take to end, and how often that is looked at [s]."""
 _UNAVAILABLE: Final = (
     duckdb.OperationalError,
     duckdb.InternalError,
@@ -41,6 +44,7 @@ class DuckFile:
         self._opened = opened
         self._writer = threading.Lock()
         self._mutex = threading.Lock()
+        self._readers: dict[int, DuckDBPyConnection] = {}
         self._closed = False
         self._root: DuckDBPyConnection | None = self._open()
 
@@ -48,12 +52,14 @@ class DuckFile:
     def reading(self) -> Iterator[DuckDBPyConnection]:
         """A cursor that sees the file as of one instant. Raises `StoreUnavailable`."""
         cursor = self._cursor()
+        self._readers[id(cursor)] = cursor
         try:
             cursor.begin()
             yield cursor
         except _UNAVAILABLE as error:
             raise StoreUnavailable(f"{self.path}: cannot be read: {first_line(error)}") from error
         finally:
+            del self._readers[id(cursor)]
             cursor.close()
 
     @contextmanager
@@ -118,8 +124,17 @@ class DuckFile:
         """Closes the file. After a fatal error DuckDB refuses everything until it is opened again."""
         with self._mutex:
             root, self._root = self._root, None
-            if root is not None:
-                root.close()
+            until_s = time.monotonic() + _INTERRUPT_S
+            while root is not None:
+                try:
+                    root.close()
+                    root = None
+                except duckdb.ResourceInUseException:  # somebody reads: whoever asked gets `StoreUnavailable`
+                    if time.monotonic() > until_s:
+                        raise
+                    for cursor in list(self._readers.values()):
+                        cursor.interrupt()
+                    time.sleep(_LOOK_S)
 
 
 def _close_to_others(path: Path) -> None:
