@@ -112,6 +112,17 @@ class SiteTarget(_Strict):
     values: dict[Text, Number] = Field(max_length=20)
 
 
+class SiteTask(_Strict):
+    """Maintenance that is due every so many days (`oee.kpi.maintenance`)."""
+
+    machine: Text
+    name: Names = {}
+    kind: Text = "preventive"
+    every_days: int = Field(ge=1, le=3660)
+    first: date
+    tolerance: Text = "fifth"
+
+
 class SiteBody(_Strict):
     """`site`: describes the machines and calendars behind a gateway's facts; enveloped and receipted like facts."""
 
@@ -137,10 +148,14 @@ class SiteBody(_Strict):
     """What the factory does, from the site file's closed list."""
     tariff_per_kwh: Number | None = None
     """What a kilowatt-hour costs [VND]."""
+    maintenance: dict[Text, SiteTask] = Field({}, max_length=limits.MOST_TASKS)
+    """Left out by gateways without any, and for centers that do not know it (`PLANNED`)."""
 
 
 DESCRIBED: Final = "described"
 """What a center's receipt says (`Receipt.knows`) when it knows the fields below."""
+PLANNED: Final = "planned"
+"""The same of `maintenance`."""
 _DESCRIBED_FIELDS: Final = {
     "machines": ("kind", "quality", "states"),
     "products": ("verified", "verified_by"),
@@ -154,6 +169,8 @@ def sendable(body: SiteBody, knows: Container[str]) -> dict[str, Any]:
     out = body.model_dump(mode="json")
     if not out["targets"]:
         del out["targets"]
+    if PLANNED not in knows or not out["maintenance"]:
+        del out["maintenance"]
     if DESCRIBED not in knows:
         for name in ("trade", "tariff_per_kwh"):
             del out[name]

@@ -20,6 +20,7 @@ from agent.andon.notices import Notices
 from agent.andon.views.site_view import andon_machines, photos, site_view
 from agent.andon.views.tech import tech_view
 from agent.clock import files as clock_files
+from agent.process.periodic import every
 from agent.reports.status import GatewayReport
 from agent.store.commit import Committer
 from config import Site
@@ -30,6 +31,8 @@ from oee.model.machine import Machine
 _LOG: Final = logging.getLogger("nhip.agent.andon")
 _KEY: Final = "andon_secret"
 """The outbox's setting that holds this gateway's secret for cookies."""
+_READ_S: Final = 10.0
+"""How often it is looked for what `nhip declare` has noted meanwhile."""
 _WITHIN_NS: Final = 60_000_000_000
 """How exact a person's confirmation of the time is."""
 
@@ -116,6 +119,8 @@ class Andon:
         if not await self._server.open(self._model.listen, certificate, metrics):
             return False
         self._keeping = asyncio.create_task(self.board.run(), name="andon board")
+        reading = asyncio.create_task(every(_READ_S, self.notices.read, self._health), name="andon notices")
+        self._keeping.add_done_callback(lambda _: reading.cancel())
         return bool(metrics)
 
     async def close(self) -> None:

@@ -76,6 +76,8 @@ def notice(entry: AndonEntry, wrong: AndonEntry | None) -> Notice:
             return row.model_copy(update={"about": str(data["value"]), "of": str(data["call"])})
         case "note":
             return row.model_copy(update={"text": str(data["value"])})
+        case "maintained":
+            return row.model_copy(update={"about": str(data["value"]), "of": str(data["due"])})
     if entry.kind in ENTRIES:
         return row.model_copy(update={"about": str(data.get("cause", "")), "count": int(data.get("add") or 0)})
     if wrong is not None and wrong.kind in ENTRIES:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from config import Site
     from oee.model.declarations import Declaration
 
-FIELDS: Final = ("reason", "state", "product", "order", "rejects", "rework", "planned_stop", "changeover")
+FIELDS: Final = ("reason", "state", "product", "order", "rejects", "rework", "planned_stop", "changeover", "maintained")
 _WITH_USUAL_TIMES: Final = ("rejects", "rework", "product", "order")
 _WAIT_S: Final = 30.0
 _S: Final = 1_000_000_000
@@ -62,8 +62,8 @@ _SEARCHED_NS: Final = 2 * _DAY_NS
 @json_option
 @lang_option
 def declare(site_file: Path, machine: str | None, field: str | None, outbox: Path | None, **options: Any) -> None:
-    """Declares the reason, state, product, order, rejects, rework, planned_stop or changeover of a MACHINE of SITE; an
-    empty VALUE withdraws. Without a machine, lists the declarations and their outcomes.
+    """Declares the reason, state, product, order, rejects, rework, planned_stop or changeover of a MACHINE of SITE, or that
+    a task of its maintenance plan was done (maintained); an empty VALUE withdraws. Without a machine, lists the declarations and their outcomes.
 
     It may be about the last days: the agent corrects the numbers, at its next start if it is not running now.
     """
@@ -74,6 +74,10 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
         return
     if field is None:
         fail(say("declare.no_machine", lang), MISCONFIGURED)
+    if field == "maintained":
+        from agent.commands.maintained import declare_maintained
+
+        declare_maintained(site, path, machine, options)
     declaration = _new_declaration(site, path, machine, field, options)
     doubt = "" if options["yes"] else _doubt(path, declaration, site, lang)
     if doubt:

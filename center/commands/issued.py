@@ -25,6 +25,7 @@ from center.database.month_issues import (
     prepare_month_issues,
 )
 from center.database.month_papers import prepare_month_papers
+from center.database.notices import open_notices
 from center.database.targets import prepare_targets, targets_of
 from center.model.viewer import EVERYTHING
 from center.outgoing.apart import NoPdf
@@ -122,4 +123,5 @@ def _desk(center: StoppedCenter, engine: Engine) -> MonthDesk:
         actor: Actor = at_the_machine()
         audit.record(connection, center.state.now_ns(), actor, "month.issued", item.site, **plain_issue(item))
 
-    return MonthDesk(center.state, engine, record, partial(audit.head, engine), engine)
+    notices = open_notices(center.settings.database_url)
+    return MonthDesk(center.state, engine, record, partial(audit.head, engine), engine, notices)

@@ -105,13 +105,13 @@ def end_task(engine: Engine, number: str, last: date, record: RecordTask) -> Kep
     return ended
 
 
-def mark_done(engine: Engine, item: DoneTask, record: RecordTask) -> KeptTask | None:
-    """Says that a due date's task was done, in place of what was said before; None if there is no such task. Raises
-    `StoreUnavailable`.
+def mark_done(engine: Engine, item: DoneTask, record: RecordTask, filed: KeptTask | None = None) -> KeptTask | None:
+    """Says that a due date's task was done, in place of what was said before; None if there is no such task. filed: the task where it stands
+    in a site file. Raises `StoreUnavailable`.
     """
     at = (DONE.c.task == item.task, DONE.c.due == item.due.isoformat())
     with writing(engine) as connection:
-        task = _one(connection, item.task)
+        task = filed or _one(connection, item.task)
         if task is None:
             return None
         before = connection.scalar(select(DONE.c.done).where(*at))

@@ -9,7 +9,7 @@ from center.model.sites import SiteRow, Sites
 from center.model.times import MAX_NS
 from wire.bodies import CYCLES, Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
-from wire.site import DESCRIBED
+from wire.site import DESCRIBED, PLANNED
 
 RECEIPT_STREAMS: Final = 64
 """Streams in one receipt at most: the ones received most recently."""
@@ -83,7 +83,7 @@ def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str 
         at_ns=now_ns,
         echo=echo,
         session=session,
-        knows=[DESCRIBED, CYCLES] if cache.keeps_cycles else [DESCRIBED],
+        knows=[DESCRIBED, PLANNED, *([CYCLES] if cache.keeps_cycles else [])],
         streams={
             key.stream: StreamReceipt(
                 kind=state.kind,

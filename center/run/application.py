@@ -111,10 +111,10 @@ def application(
     if alerts is not None:
         add_alerts(app, center, declaring.engine, alerts, audit.record_taken)
     months = MonthDesk(
-        center, declaring.engine, _month_recorder(center), partial(audit.head, declaring.engine), findings
+        center, declaring.engine, _month_recorder(center), partial(audit.head, declaring.engine), findings, notices
     )
     add_months(app, months)
-    add_maintenance(app, PlanDesk(center, declaring.engine, _plan_recorder(center)))
+    add_maintenance(app, PlanDesk(center, declaring.engine, _plan_recorder(center), notices))
     add_papers(app, PaperDesk(center, declaring.engine, _paper_recorder(center)))
     add_benchmark(app, BenchmarkDesk(center, declaring.engine, _consent_recorder(center)))
     add_statements(app, StatementDesk(center, declaring.engine, _statement_recorder(center), findings))

@@ -18,6 +18,9 @@ def check_andon(site: Site, names: DefinedNames, source: SourceMap) -> Iterator[
                 where = (section, key, "machines", number)
                 yield _unknown("unknown_machine", machine, names.machines, where, source)
     yield from _check_targets(site, names, source)
+    for key, task in site.maintenance.items():
+        if task.machine not in names.machines:
+            yield _unknown("unknown_machine", task.machine, names.machines, ("maintenance", key, "machine"), source)
     if site.andon and not site.andon.pin_file and not is_loopback(site.andon.host):
         yield source.complain("andon_without_pin", ("andon",), site.andon.listen, severity="warning")
 

@@ -19,6 +19,7 @@ def check_sizes(site: Site, source: SourceMap) -> Iterator[Complaint]:
         "calendars": (len(site.calendars) + 1, limits.MOST_CALENDARS),
         "devices": (len(site.devices), limits.MOST_DEVICES),
         "targets": (len(site.targets), limits.MOST_TARGETS),
+        "maintenance": (len(site.maintenance), limits.MOST_TASKS),
         "values": (len(kept_values(site.values, tags)), limits.MOST_VALUES),
     }
     for section, (count, most) in counts.items():

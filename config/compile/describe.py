@@ -18,6 +18,7 @@ from oee.model.states import State
 
 _WITHOUT_EFFECT: Final = (
     "site", "gateway", "name", "center", "metrics", "values", "recordings", "andon", "targets", "reject_causes", "trade",
+    "maintenance",
     "tariff",
 )  # fmt: skip
 """Sections of a site file that do not affect results."""
@@ -81,6 +82,17 @@ def description(site: Site) -> Callable[[int], dict[str, Any]]:
             }
             for item in site.targets
         ],
+        "maintenance": {
+            key: {
+                "machine": task.machine,
+                "name": task.name or _named(key),
+                "kind": task.kind,
+                "every_days": task.every_days,
+                "first": task.first,
+                "tolerance": task.tolerance,
+            }
+            for key, task in site.maintenance.items()
+        },
         "trade": site.trade or "",
         "tariff_per_kwh": site.tariff,
     }

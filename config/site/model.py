@@ -10,6 +10,7 @@ from config.devices.kinds import Device
 from config.site.andon import AndonModel, Icon, RejectCause, TargetModel
 from config.site.machine import MachineModel
 from config.site.recordings import RecordingModel
+from config.site.upkeep import UpkeepTask
 from config.site.values import Values
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.yaml.complaints import InvalidValue
@@ -199,6 +200,11 @@ class Site(Strict):
     )
     targets: tuple[TargetModel, ...] = Field(
         (), description="What is aimed at.", examples=["[{machine: press-1, pieces: 3200}]"]
+    )
+    maintenance: dict[MachineId, UpkeepTask] = Field(
+        {},
+        description="What is due every so many days; the page at the machine asks for it.",
+        examples=["{oil: {machine: press-1, every_days: 30, first: 2026-02-02}}"],
     )
     devices: dict[Word, Device] = Field({}, description="What is read.")
     machines: dict[MachineId, MachineModel] = Field({}, description="What is measured.")

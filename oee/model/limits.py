@@ -23,4 +23,6 @@ MOST_EXCEPTIONS: Final = 2_000
 MOST_VALUES: Final = 20_000
 """Process values that are sent."""
 MOST_TARGETS: Final = 5_000
+MOST_TASKS: Final = 500
+"""Of planned maintenance."""
 MOST_DEVICES: Final = 500

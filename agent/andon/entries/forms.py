@@ -3,6 +3,7 @@
 An entry says how long ago it was made, by the tablet's monotonic clock, never when: gateway time counts.
 """
 
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 from unicodedata import category
 
@@ -120,6 +121,14 @@ class NoteForm(_Form):
     value: Text
 
 
+class MaintainedForm(_Form):
+    """A task of the maintenance plan was done. value: its key in the site file; due: the due date that it was done for."""
+
+    kind: Literal["maintained"]
+    value: Key
+    due: date
+
+
 class TakeBackForm(_Form):
     """An entry was wrong. entry: its id."""
 
@@ -128,7 +137,16 @@ class TakeBackForm(_Form):
 
 
 Form = (
-    ReasonForm | StateForm | CountForm | ProductForm | PlannedStopForm | CallForm | StepForm | NoteForm | TakeBackForm
+    ReasonForm
+    | StateForm
+    | CountForm
+    | ProductForm
+    | PlannedStopForm
+    | CallForm
+    | StepForm
+    | NoteForm
+    | MaintainedForm
+    | TakeBackForm
 )
 _FORMS: Final[dict[object, type[Form]]] = {
     "reason": ReasonForm,
@@ -141,6 +159,7 @@ _FORMS: Final[dict[object, type[Form]]] = {
     "call": CallForm,
     "step": StepForm,
     "note": NoteForm,
+    "maintained": MaintainedForm,
     "take_back": TakeBackForm,
 }
 """By kind; one validator for the union of all would build each of them twice, which costs megabytes."""

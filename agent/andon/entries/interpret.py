@@ -5,7 +5,7 @@ are decided one after the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.andon.entries.answers import answers, seen, split, withdrawals
@@ -14,6 +14,7 @@ from agent.andon.entries.forms import (
     CallForm,
     CountForm,
     Form,
+    MaintainedForm,
     NoteForm,
     PlannedStopForm,
     ProductForm,
@@ -23,13 +24,14 @@ from agent.andon.entries.forms import (
     TakeBackForm,
 )
 from agent.outbox.entries import AndonEntry
+from oee.kpi.maintenance import PlannedTask, due_between
 from oee.kpi.shift import ShiftSpan
 from oee.model.calls import CallEvent, calls_of, next_steps
 from oee.model.declarations import ENTRIES, Declaration, Field, entries
 from oee.model.facts import MS_NS, Stop
 from oee.model.machine import OPERATOR, Machine
 
-NOTICES: Final = ("call", "step", "note")
+NOTICES: Final = ("call", "step", "note", "maintained")
 """Kinds that the center learns of besides numbers."""
 _MINUTE_NS: Final = 60_000_000_000
 BY: Final = "andon/"
@@ -38,13 +40,14 @@ BY: Final = "andon/"
 
 @dataclass(frozen=True)
 class Offer:
-    """What people may enter at a machine: ids of reasons, products, calls, and causes of rejects."""
+    """What people may enter at a machine: ids of reasons, products, calls, and causes of rejects; tasks of the maintenance plan by id."""
 
     machine: Machine
     reasons: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
+    tasks: Mapping[str, PlannedTask] = field(default_factory=dict)
 
     @property
     def counts(self) -> tuple[str, ...]:
@@ -110,6 +113,10 @@ def interpret(form: Form, here: Situation) -> Accepted | Refused:
             return _step(form, here, at_ns)
         case NoteForm():
             return _accepted(form, here, at_ns)
+        case MaintainedForm():
+            task = here.offer.tasks.get(form.value)
+            due = task is not None and bool(due_between(task, form.due, form.due, {}))
+            return _accepted(form, here, at_ns) if due else Refused("unknown_task")
         case TakeBackForm():
             return _take_back(form, here, at_ns)
 

@@ -8,6 +8,7 @@ import { machineOf, render, skeleton } from "./machine.js";
 import { apply, loadSite, loadWords, onUnlock, ownMachines, pinView, preferences, site } from "./setup.js";
 import { redrawSheet } from "./sheets.js";
 import { startTech, techSkeleton } from "./tech.js";
+import "./upkeep.js";
 import { renderWall, wallMachines, wallSkeleton } from "./wall.js";
 import { clock, duration, named, number, say, stopwatch } from "./words.js";
 

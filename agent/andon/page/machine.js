@@ -306,6 +306,11 @@ function counts(machine, pending) {
   }));
 }
 
+// Maintenance that is due and that nobody here has said to be done.
+export function dueOf(page, pending) {
+  return (page.maintenance || []).filter((row) => !pending.some((entry) => entry.kind === "maintained" && entry.value === row.task && entry.due === row.due));
+}
+
 function actions(machine, pending) {
   const { id, about, page } = machine;
   const entered = (page ? page.entries.length : 0) + pending.length;
@@ -315,6 +320,8 @@ function actions(machine, pending) {
     button("order", say("andon.kind.order"), { arg: id, icon: icon("flag"), className: "action" }),
     button("planned", say("andon.kind.planned_stop"), { arg: id, icon: icon("clock"), className: "action" }),
     button("stops", say("andon.stops"), { arg: id, icon: icon("hand"), className: "action" }),
+    page && site().tasks && (page.maintenance || []).length ? button("maintenance", say("andon.maintenance", { n: dueOf(page, pending).length }),
+      { arg: id, icon: icon("wrench"), className: "action" }) : null,
     button("note", say("andon.kind.note"), { arg: id, icon: icon("note"), className: "action" }),
     button("entries", entered ? say("andon.entered", { n: entered }) : say("andon.nothing_entered"), { arg: id, icon: icon("list"), className: "action" }));
 }

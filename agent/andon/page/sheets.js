@@ -6,9 +6,9 @@ import { now, post } from "./gateway.js";
 import { glyph, icon, STATE_ICONS } from "./icons.js";
 import { answerOf, answerText, callIcon, callName, isStanding, machineOf, moreThanMade, pendingOf, productName, question, reasonName, stopOf } from "./machine.js";
 import { preferences, site } from "./setup.js";
-import { clock, day, duration, fromTo, fromZone, named, number, roughly, say, zoneFields } from "./words.js";
+import { clock, day, dayOf, duration, fromTo, fromZone, named, number, roughly, say, zoneFields } from "./words.js";
 
-async function save(machine, content, message) {
+export async function save(machine, content, message) {
   const close = holdSheet();
   const id = await enter({ tablet: preferences().tablet, machine, ...content });
   close();
@@ -398,6 +398,7 @@ export function entryText(entry) {
     return [name, entry.minutes ? duration(entry.minutes * 60000) : say("andon.until_it_runs")].filter(Boolean).join(" · ");
   }
   if (entry.kind === "call") return callName(entry.value);
+  if (entry.kind === "maintained") return `${named((site().tasks || {})[entry.value], entry.value)} · ${dayOf(entry.due)}`;
   return entry.value || "";
 }
 

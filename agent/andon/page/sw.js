@@ -1,7 +1,7 @@
 // Keeps the page itself on the tablet, so that it opens without the gateway. Numbers and entries never pass here.
 const CACHE = "nhip-andon-{version}";
 const SHELL = ["/", "/app.js", "/app.css", "/dom.js", "/entries.js", "/gateway.js", "/icons.js", "/machine.js", "/setup.js",
-  "/sheets.js", "/tech.js", "/wall.js", "/words.js", "/icon.svg", "/icon-192.png", "/manifest.webmanifest"];
+  "/sheets.js", "/tech.js", "/upkeep.js", "/wall.js", "/words.js", "/icon.svg", "/icon-192.png", "/manifest.webmanifest"];
 const FRESH = ["/site.json", "/words.json"];
 
 self.addEventListener("install", (event) => {

@@ -58,6 +58,11 @@ export function day(ms) {
   return format("time", { weekday: "short", day: "2-digit", month: "2-digit" }).format(new Date(ms));
 }
 
+// A day as in 2026-03-02: its noon in Vietnam is the same day in most zones.
+export function dayOf(text) {
+  return day(Date.parse(`${text}T05:00:00Z`));
+}
+
 // The date and time of a moment in the site's zone, as a number of minutes: for fields in which people type a time.
 export function zoneFields(ms) {
   const parts = {};

@@ -8,6 +8,7 @@ from agent.andon.entries.interpret import Offer
 from agent.andon.views.view import AndonMachine
 from config import Site
 from config.site.andon import CALLS, AndonModel
+from oee.kpi.maintenance import PlannedTask
 from oee.kpi.targets import Target
 from oee.model.machine import Machine
 
@@ -26,6 +27,11 @@ def andon_machines(site: Site, machines: Mapping[str, Machine], window_ns: int) 
                 tuple(site.products),
                 (*CALLS, *(key for key in andon.calls if key not in CALLS)),
                 _of_machine(name, {key: item.machines for key, item in site.reject_causes.items()}),
+                {
+                    key: PlannedTask(item.every_days, item.first, None, item.tolerance)
+                    for key, item in site.maintenance.items()
+                    if item.machine == name
+                },
             ),
             site.machines[name].line,
             targets,
@@ -77,5 +83,6 @@ def site_view(site: Site, by_name: Mapping[str, AndonMachine]) -> dict[str, Any]
         "causes": {key: item.name for key, item in site.reject_causes.items()},
         "calls": {key: {"name": {}, "icon": _CALL_ICONS[key]} for key in CALLS}
         | {key: {"name": item.name, "icon": item.icon or _CALL_ICONS.get(key)} for key, item in andon.calls.items()},
+        "tasks": {key: item.name for key, item in site.maintenance.items()},
         "devices": sorted(site.devices),
     }

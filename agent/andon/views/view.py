@@ -15,9 +15,10 @@ from agent.andon.views.tally import MachineTally
 from agent.outbox.entries import AndonEntry, EntryOutcome
 from agent.view.asked import asked_ms, known_until, needs_answer
 from oee.engine.step import MachineSnapshot
+from oee.kpi.maintenance import due_between
 from oee.kpi.shift import ShiftSpan, figures_of, last_shifts
 from oee.kpi.targets import Target, aim, due_by_shift, due_by_takt
-from oee.model.calendars import scheduled_ms
+from oee.model.calendars import local_date, scheduled_ms
 from oee.model.calls import calls_of, next_steps
 from oee.model.declarations import ENTRIES, Declaration, effective, entries
 from oee.model.facts import FACT, MS_NS, STATE_COLUMNS, UNKNOWN_PRODUCT, Int64, Stop
@@ -27,6 +28,9 @@ Json = dict[str, Any]
 MOST_QUESTIONS: Final = 50
 MOST_LISTED: Final = 60
 _DAY_NS: Final = 86_400_000_000_000
+_DUE_BACK: Final = timedelta(days=14)
+"""As far as entries are looked at, less a day."""
+_DUE_AHEAD: Final = timedelta(days=7)
 _KPIS: Final = ("oee", "oee_low", "oee_high", "availability", "performance", "quality", "coverage")
 
 
@@ -101,11 +105,28 @@ def machine_view(
         "reasons": reasons_by_use(own.reasons, said.entries),
         "entries": _listed(kept, said, listed_since_ns),
         "calls": _calls(said.entries),
+        "maintenance": _maintenance(about, kept, now_ns),
         "ask_rejects": _ask_rejects(about, tally, shifts, kept, now_ns),
         "products": list(own.products) if own.product_by_hand else [],
         "product": _declared_now(said, "product", now_ns),
         "order": _declared_now(said, "order", now_ns),
     }
+
+
+def _maintenance(about: AndonMachine, kept: Sequence[AndonEntry], now_ns: int) -> list[Json]:
+    """What is due at the machine about now and not said to be done, the most overdue first."""
+    tasks = about.offer.tasks
+    if not tasks:
+        return []
+    today = local_date(about.offer.machine.calendar.zone, now_ns)
+    said = {(str(entry.data["value"]), str(entry.data["due"])) for entry in kept if entry.kind == "maintained"}
+    rows = [
+        {"task": key, "due": item.due.isoformat(), "until": item.until.isoformat(), "state": item.state(today)}
+        for key, plan in tasks.items()
+        for item in due_between(plan, today - _DUE_BACK, today + _DUE_AHEAD, {})
+        if (key, item.due.isoformat()) not in said
+    ]
+    return sorted(rows, key=lambda row: (row["due"], row["task"]))
 
 
 def _shift(

@@ -11,7 +11,7 @@ from center.api.advice.action_answers import action
 from center.api.responses import PROGRAM
 from center.database.actions import kept_actions
 from center.database.declarations import declared_since
-from center.database.maintenance import done_of, tasks_of
+from center.database.filed_tasks import whole_plan
 from center.database.month_issues import (
     IssuedMonth,
     MonthSignature,
@@ -54,7 +54,8 @@ _LONGEST_POSITION: Final = 80
 
 @dataclass(frozen=True)
 class MonthDesk:
-    """Found in the application's state. head: of the audit trail's chain; findings: the database of actions, None without.
+    """Found in the application's state. head: of the audit trail's chain; findings, notices: the databases of actions and of what people at the
+    machines said, None without.
 
     All methods raise `UnknownSite` also for what the viewer may not see, and `StoreUnavailable`.
     """
@@ -64,6 +65,7 @@ class MonthDesk:
     record: RecordIssue
     head: Callable[[], str]
     findings: Engine | None = None
+    notices: Engine | None = None
 
     def listed(self, viewer: Viewer, site: str) -> list[IssuedMonth]:
         """Every issue, the newest first."""
@@ -108,11 +110,11 @@ class MonthDesk:
         prior = last.get(month)
         asked = MonthAsked(site, month, why.strip(), viewer.name, PROGRAM, self.head(), now_ns, prior)
         since_ns = max((item.made_ns for item in issues), default=now_ns)
-        tasks, ends = tasks_of(self.engine, site), month_ends(zone, month, MONTHS - 1)
-        first = month_after(month, 1 - MONTHS)
+        ends, first = month_ends(zone, month, MONTHS - 1), month_after(month, 1 - MONTHS)
+        tasks, done = whole_plan(self.center.ledger_cache.sites, self.engine, self.notices, site, zone)
         sources = MonthSources(
             tasks=tasks,
-            done=done_of(self.engine, tasks),
+            done=done,
             actions=[action(self.center, viewer, item) for item in kept_actions(self.findings, [site])]
             if self.findings
             else [],

@@ -14,10 +14,10 @@ from typing_extensions import TypedDict
 from center.api.access import Aiming, Viewing, Writing, address_of
 from center.api.parameters import V1, SiteName
 from center.api.problems import PROBLEMS
+from center.database.filed_tasks import BY, filed_tasks, whole_plan
 from center.database.maintenance import (
     DoneTask,
     KeptTask,
-    done_of,
     end_task,
     mark_done,
     new_task,
@@ -98,6 +98,7 @@ class TaskAnswer(TypedDict):
     last: str | None
     tolerance: Tolerance
     by: str
+    filed: Annotated[bool, Field(description="It stands in a site file and is changed there.")]
     dues: list[DueAnswer]
 
 
@@ -110,14 +111,13 @@ class PlanDesk:
     center: CenterState
     engine: Engine
     record: RecordChange
+    notices: Engine | None = None
 
     def listed(self, viewer: Viewer, site: str) -> list[TaskAnswer]:
         """The tasks that may still be due, by machine."""
         today = self._today(viewer, site)
-        tasks = [
-            task for task in tasks_of(self.engine, site) if task.plan.last is None or task.plan.last >= today - BACK
-        ]
-        done = done_of(self.engine, tasks)
+        every, done = self._plan(viewer, site)
+        tasks = [task for task in every if task.plan.last is None or task.plan.last >= today - BACK]
         return [_answer(task, done.get(task.id, {}), today) for task in tasks]
 
     def add(self, viewer: Viewer, address: str, asked: TaskRequest) -> KeptTask:
@@ -140,6 +140,8 @@ class PlanDesk:
         """A task is due no more after this day."""
         task = self._task(viewer, number)
         known_day("last", last)
+        if task.by == BY:
+            raise BadQuestion("task: it stands in a site file; change or remove it there")
         if last < task.plan.first - timedelta(days=1):
             raise BadQuestion(f"last: {last.isoformat()} is before the task begins, {task.plan.first.isoformat()}")
         end_task(self.engine, number, last, partial(self._enter, viewer, address))
@@ -161,16 +163,26 @@ class PlanDesk:
             )
         note = " ".join(asked.note.split())
         item = DoneTask(number, asked.due, asked.done, viewer.name, note, self.center.now_ns())
-        mark_done(self.engine, item, partial(self._enter, viewer, address))
+        filed = task if task.by == BY else None
+        mark_done(self.engine, item, partial(self._enter, viewer, address), filed)
 
     def _today(self, viewer: Viewer, site: str) -> date:
         return local_date(zone_of(self.center, viewer, site), self.center.now_ns())
 
     def _task(self, viewer: Viewer, number: str) -> KeptTask:
         task = task_of(self.engine, number)
-        if task is not None and task.site in viewer.seen(self.center.ledger_cache.sites.ids()):
+        if task is not None and viewer.sees(task.site):
             return task
+        sites = self.center.ledger_cache.sites
+        for site in viewer.seen(sites.ids()) if number.startswith("f") else ():
+            for item in filed_tasks(sites, site, zone_of(self.center, viewer, site)):
+                if item.task.id == number:
+                    return item.task
         raise UnknownSite(f"there is no task {number[:64]!r}; GET {V1}/maintenance lists them")
+
+    def _plan(self, viewer: Viewer, site: str) -> tuple[list[KeptTask], dict[str, dict[date, DoneTask]]]:
+        zone = zone_of(self.center, viewer, site)
+        return whole_plan(self.center.ledger_cache.sites, self.engine, self.notices, site, zone)
 
     def _enter(
         self, viewer: Viewer, address: str, connection: Connection, what: str, task: KeptTask, detail: dict[str, Any]
@@ -203,6 +215,7 @@ def _answer(task: KeptTask, done: dict[date, DoneTask], today: date) -> TaskAnsw
         "last": task.plan.last.isoformat() if task.plan.last else None,
         "tolerance": task.plan.tolerance,
         "by": task.by,
+        "filed": task.by == BY,
         "dues": dues,
     }
 

@@ -109,12 +109,23 @@ class _Plan:
         machine = el("a", names.get(task["machine"], task["machine"]), href=machine_page(self.site, task["machine"]))
         told = say("monthly.every", self.lang, n=number(task["every_days"], self.lang))
         kind = say(f"monthly.kind.{task['kind']}", self.lang)
-        ends = self.tell("ends", day=self._day(task["last"])) if task["last"] else ""
+        ends = (
+            self.tell("ends", day=self._day(task["last"]))
+            if task["last"]
+            else self.tell("filed")
+            if task["filed"]
+            else ""
+        )
         head = el(
             "div", el("b", task["title"]), el("span", machine, f" · {kind} · {told} {ends}", cls="soft"), cls="who"
         )
         dues = el("ul", *(self._due(task, due) for due in task["dues"]), cls="dues")
-        return el("li", head, dues, self._end(task) if self.viewer.may("aim") and not task["last"] else None)
+        return el(
+            "li",
+            head,
+            dues,
+            self._end(task) if self.viewer.may("aim") and not task["last"] and not task["filed"] else None,
+        )
 
     def _due(self, task: TaskAnswer, due: DueAnswer) -> Markup:
         state = el("span", say(f"monthly.due.{due['state']}", self.lang), cls=f"plate due-{due['state']}")
