@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from center_plant import STREAM, batch, ns, running
-from servers import PATIENCE_S
+from servers import PATIENCE_S, eventually
 
 from center.contract import ledger as ledger_contract
 from center.contract.ledger import Changes, QuarantinedPayload
@@ -245,19 +245,28 @@ def test_nothing_is_fetched_from_a_network(store):
 def test_a_store_is_closed_while_somebody_reads(tmp_path):
     """As at the end of a center whose night of advice is under way: the read ends with an error, and the file is whole."""
     store = open_store({"file": str(tmp_path / "x.duckdb")})
-    reads, ends = threading.Event(), []
+    cursors, ends = [], []
 
     def read():
         try:
             with store.file.reading() as cursor:
-                reads.set()
+                cursors.append(cursor)
                 cursor.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
         except (StoreUnavailable, duckdb.Error) as error:
             ends.append(error)
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert reads.wait(PATIENCE_S)
+
+    def is_busy():
+        try:
+            return cursors and cursors[0].fetchall() is None  # nothing to fetch yet
+        except duckdb.ResourceInUseException:
+            return True
+        except duckdb.Error:
+            return False
+
+    eventually(is_busy)
     store.close()
     reader.join(PATIENCE_S)
     assert len(ends) == 1
