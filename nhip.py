@@ -37,6 +37,7 @@ from tools.commands.site_file import COMMANDS as SITE_FILE
 from tools.commands.verify import COMMANDS as VERIFY  # each of these imports click only
 
 _path = click.Path(path_type=Path)
+_folder = click.Path(path_type=Path, file_okay=False)
 
 
 def _log() -> None:
@@ -54,7 +55,7 @@ def main() -> None:
 @click.command()
 @click.argument("site", metavar="SITE.yaml", type=_path)
 @click.option("--outbox", type=_path)
-@click.option("--history", type=_path)
+@click.option("--history", type=_folder)
 @click.option("--commit-every", type=Duration(), default="10s", show_default=True)
 @click.option("--ready-file", type=_path)
 @click.option("--progress-file", type=_path)
@@ -166,7 +167,7 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
 
 @click.command()
 @click.argument("factory", metavar="FACTORY.yaml", type=_path)
-@click.option("--history", type=_path)
+@click.option("--history", type=_folder)
 @click.option("--history-from")
 @click.option("--ports-file", type=_path)
 @click.option("--http", "http_port", type=int)
@@ -206,7 +207,7 @@ def simulate(
 
 @click.command()
 @click.argument("site", metavar="SITE.yaml", type=_path)
-@click.option("--samples", type=_path, required=True)
+@click.option("--samples", type=_folder, required=True)
 @json_option
 @click.option("--by", default="")
 @click.option("--formula", type=click.Choice(["nakajima", "iso22400"]))
@@ -244,7 +245,7 @@ def replay(
 @click.option("--days", type=float)
 @click.option("--kill-agent-after", type=Duration())
 @click.option("--port", type=int, default=8080, show_default=True)
-@click.option("--folder", type=_path)
+@click.option("--folder", type=_folder)
 @click.option("--broker", default="")
 @click.option("--seed", type=int, default=1, show_default=True)
 @lang_option

@@ -26,8 +26,9 @@ from words.languages import LANGUAGES
 _ENGLISH: Final = "en"
 _OWN_PLACEHOLDERS: Final[dict[click.Option, str | None]] = {}
 """The placeholder that an option was declared with; the others follow the language."""
-_PATH_NAMES: Final[dict[click.Path, str]] = {}
-"""What click calls a type of path in English."""
+_TYPE_NAMES: Final[dict[click.ParamType[Any], str]] = {}
+"""What click calls a type of path or of number in English."""
+_NUMBERS: Final = (type(click.INT), type(click.FLOAT))
 
 
 class FrontDoor(Interruptible):
@@ -57,7 +58,7 @@ class FrontDoor(Interruptible):
         with spoken(_named_language(given)):
             for command in (self, *_all_commands(self)):
                 command.context_class = _Context
-                _name_paths(command)
+                _name_types(command)
             try:
                 return super().main(given, *positional, **more)
             except ModuleNotFoundError as error:
@@ -148,17 +149,17 @@ def _describe_option(option: click.Option, key: str, texts: Mapping[str, Mapping
     if text := texts.get(own) or texts.get(shared):
         option.help = text[lang].format()
     placeholder = _OWN_PLACEHOLDERS.setdefault(option, option.metavar)
-    english = _PATH_NAMES[option.type] if isinstance(option.type, click.Path) else option.type.name
+    english = _TYPE_NAMES.get(option.type, option.type.name)
     kind = f"help.type.{english}".replace(" ", "_")
     if placeholder is None and kind in texts and not (option.is_flag or option.count):
         option.metavar = texts[kind][lang]
 
 
-def _name_paths(command: click.Command) -> None:
-    """Types of paths keep what they are called from the time when they were made."""
+def _name_types(command: click.Command) -> None:
+    """Types keep what they are called from the time when they were made; a sentence about a wrong value names the type."""
     for parameter in command.params:
-        if isinstance(parameter.type, click.Path):
-            parameter.type.name = _translated(_PATH_NAMES.setdefault(parameter.type, parameter.type.name))
+        if isinstance(parameter.type, (click.Path, *_NUMBERS)):
+            parameter.type.name = _translated(_TYPE_NAMES.setdefault(parameter.type, parameter.type.name))
 
 
 def _first_sentence(text: str) -> str:
