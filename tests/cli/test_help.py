@@ -138,7 +138,7 @@ def test_examples_are_commands(words):
         ("scan modbus a --rate 1000", "1000.0 không nằm trong khoảng", "1000.0 is not in the range"),
         ("scan modbus a --step x", "'x' không phải số nguyên.", "'x' is not a valid integer range."),
         ("demo --days x", "'x' không phải số.", "'x' is not a valid float."),
-        ("demo --folder /dev/null", "Thư Mục '/dev/null' là một tệp", "Directory '/dev/null' is a file"),
+        ("demo --folder /etc/passwd", "Thư Mục '/etc/passwd' là một tệp", "Directory '/etc/passwd' is a file"),
         ("report c.yaml s --date 1.2.", "'1.2.' không đúng dạng", "'1.2.' does not match the format"),
         ("scan modbus a:b:c", "“a:b:c” không phải địa chỉ", "'a:b:c' is no address"),
         ("bytes a", "hãy cho một trong --holding", "give one of --holding"),
