@@ -13,6 +13,7 @@ from words.catalogue import NOTHING, say
 
 _SECOND_MS: Final = 1000
 _DAY_MS: Final = 86_400_000
+_HALF_HOUR_MS: Final = 1_800_000
 _UNITS: Final = (("d", _DAY_MS), ("h", 3_600_000), ("min", 60_000), ("s", _SECOND_MS))
 _SWAP: Final = str.maketrans(",.", ".,")
 
@@ -54,7 +55,7 @@ def duration(ms: float | None, lang: str) -> str:
 
 def hours(ms: float, lang: str) -> str:
     """A length of time [ms] as `duration` writes it, a day and more in whole hours: days of a calendar with shifts mislead."""
-    if abs(ms) < _DAY_MS:
+    if abs(ms) < _DAY_MS - _HALF_HOUR_MS:  # from there on `duration` rounds to a day
         return duration(ms, lang)
     return say("duration.h", lang, n=number(ms / 3_600_000, lang))
 

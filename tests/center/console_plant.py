@@ -389,8 +389,13 @@ def add_some_alerts(app, center, engine) -> None:
         "lan": {"mail": ["lan@example.vn"]},
         "new": {"address_file": "x"},
     }
-    send = [{"to": ["maintenance", "lan"], "sites": ["van-long"]}, {"to": ["new"], "sites": ["hoa-binh"]}]
-    settings = AlertsModel.model_validate({"channels": channels, "send": send})
+    send = [
+        {"to": ["maintenance", "lan"], "sites": ["van-long"]},
+        {"to": ["lan"], "sites": ["van-long"], "lines": ["stamping"], "kinds": ["stop", "call"], "after": "30min", "quiet": "ignore"},
+        {"to": ["new"], "sites": ["hoa-binh"]},
+    ]  # fmt: skip
+    differs = {"van-long": {"stop": {"longer": "5min"}, "quiet": ["22:00-06:00"], "off": ["coverage"]}}
+    settings = AlertsModel.model_validate({"channels": channels, "send": send, "sites": differs})
     add_alerts(app, center, engine, settings, lambda *_: None)
     now_ns, names = center.now_ns(), {made.id: made.name for made in MACHINES}
     for number, key, minutes, detail in (

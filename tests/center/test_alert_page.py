@@ -1,6 +1,8 @@
 """The page of alerts and its API: who sees what, who may take it on, and that it is told in both languages."""
 
+import re
 from datetime import datetime
+from html import unescape
 from urllib.parse import urlsplit
 
 import console_plant as plant
@@ -16,9 +18,10 @@ from center.console.worklist.page import add_worklist_page
 from center.database.sql import open_database, reading
 from center.model.viewer import EVERYTHING, Viewer
 from oee.model.calendars import to_ns
-from words import say
+from words import duration, say
 
 READ, WRITE, AIM = frozenset({"read"}), frozenset({"read", "write"}), frozenset({"read", "write", "aim"})
+_STOPS = ("breakdown", "unplanned_stop", "starved", "blocked")
 VIEWERS = {
     "admin": EVERYTHING,
     "engineer": Viewer("lan", frozenset({"van-long"}), AIM, 2),
@@ -88,6 +91,41 @@ async def test_the_page_shows_what_waits_and_the_channels(app, lang):
     engineer = (await ask(app, "/alerts", "engineer", lang=lang)).text
     assert "lan@example.vn" in engineer
     assert say("alert.outlet.never", lang) not in engineer, "the channel of another site"
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+async def test_the_rules_in_force_stand_on_the_page_for_whom_and_through_which_channel(app, lang):
+    def rules(text):
+        section = text.partition('id="rules"')[2].partition("</section>")[0]
+        return " ".join(unescape(re.sub(r"<[^>]*>", " ", section)).split()) + " "
+
+    seen = rules((await ask(app, "/alerts", lang=lang)).text)
+    mine, theirs = seen.index(plant.SITES["van-long"][lang]), seen.index(plant.SITES["hoa-binh"][lang])
+    own, other = (seen[mine:theirs], seen[theirs:]) if mine < theirs else (seen[mine:], seen[theirs:mine])
+    stop = {
+        "over": duration(60_000, lang),
+        "states": ", ".join(say(f"state.{state}", lang).lower() for state in _STOPS),
+    }
+    assert say("alert.rule.stop", lang, longer=duration(300_000, lang), **stop) in own
+    assert say("alert.rule.stop", lang, longer=duration(900_000, lang), **stop) in other
+    assert say("alert.rules.quiet", lang, hours="22:00–06:00") in own
+    assert say("alert.rules.no_quiet", lang) in other
+    assert own.count(say("alert.rules.off", lang)) == 1, "the site's file says that coverage is none"
+    later = ", ".join(
+        (
+            say("alert.told.after", lang, after=duration(1_800_000, lang)),
+            say("alert.told.lines", lang, lines="stamping"),
+            say("alert.told.in_quiet", lang),
+        )
+    )
+    assert own.count(say("alert.told", lang, who=f"maintenance, lan; lan ({later})")) == 2, "of stops and calls"
+    assert own.count(say("alert.told", lang, who="maintenance, lan ")) == 3
+    assert other.count(say("alert.told", lang, who="new ")) == 6
+    assert say("alert.rule.center", lang, longer=duration(600_000, lang)) in seen
+    factory = rules((await ask(app, "/alerts", "factory", lang=lang)).text)
+    assert plant.SITES["hoa-binh"][lang] in factory
+    assert not any(text in factory for text in ("maintenance", "stamping", "22:00", plant.SITES["van-long"][lang]))
+    assert say("alert.kind.center", lang) not in factory, "what only those are told who see the center"
 
 
 async def test_one_tap_takes_it_on_and_is_in_the_audit_trail(app, engine):

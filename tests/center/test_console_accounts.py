@@ -97,6 +97,8 @@ def test_from_the_login_to_the_page_that_was_asked_for(open_page, lang, width):
         page.goto(re.sub(r"/\?.*", path, page.url) if "?" in page.url else page.url.replace(page.url[page.url.index("/", 8) :], path))  # fmt: skip
         expect(page.locator("h1")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if path == "/account":
+            expect(page.locator("main")).to_contain_text(say("accounts.role.admin", lang))
     page.click(".menu summary")
     page.get_by_role("button", name=say("account.logout", lang)).click()
     expect(page.locator("h1")).to_have_text(say("login.title", lang))

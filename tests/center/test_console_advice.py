@@ -69,8 +69,10 @@ def test_columns_of_weeks_say_which_weeks(center, key, lang):
     series = answer["evidence"]["series"]
     starts = series["at_s" if key == "unscheduled" else "week_s"]
     begun = [time_labels.day(datetime.fromtimestamp(start_s, ZONE), lang) for start_s in starts]
-    below = re.findall(r"<span[^>]*>([^<]*)</span>", picture(answer, ZONE, lang).partition('class="xs"')[2])
+    drawn = picture(answer, ZONE, lang).partition('class="xs"')[2]
+    below = re.findall(r"<span[^>]*>([^<]*)</span>", drawn)
     assert len(begun) >= 4
+    assert (' class="' in drawn) == (len(begun) > 7), "each in the middle of its column, unless it would be cut off"
     assert (below[0], below[-1]) == (begun[0], begun[-1])
     assert len(below) == min(len(begun), 5)
     older = answer | {"evidence": answer["evidence"] | {"series": {k: v for k, v in series.items() if k != "week_s"}}}

@@ -97,6 +97,18 @@ def test_excel_is_for_people(lang, running, title):
     assert ("Asia/Ho_Chi_Minh",) in [row[1:] for row in book.worksheets[1].iter_rows(values_only=True)]
 
 
+def test_the_waterfall_in_excel_is_in_words():
+    step = {"step": "slow_cycles", "group": "performance", "of": "operating", "big_loss": "reduced_speed", "us": 5}
+    rows = [step | {"start": "2026-03-02T06:00:00Z", "machine": "press-1"}, {"step": "busy", "group": "", "us": 7}]
+    book = openpyxl.load_workbook(io.BytesIO(export("xlsx", "waterfall", ANSWER | {"rows": rows}, "vi").content))
+    head, first, second = book.worksheets[0].iter_rows(values_only=True)
+    named = dict(zip(head, first, strict=True))
+    assert (named["Bước"], named["Thuộc"]) == ("Chạy chậm", "Thời gian vận hành thực tế")
+    assert (named["Nhóm"], named["Tổn thất lớn"]) == ("Tổn thất hiệu suất", "Giảm tốc độ")
+    assert named["Thời gian [µs]"] == 5
+    assert "Thời gian vận hành được ghi nhận" in second
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_column_of_facts_and_kpis_has_a_heading(lang):
     row = {

@@ -189,6 +189,19 @@ def test_durations(ms, vi, en):
     assert words.duration(ms, "en") == en
 
 
+@pytest.mark.parametrize(
+    ("ms", "vi", "en"),
+    [
+        (84_599_000, "23 giờ 30 phút", "23 h 30 min"),
+        (84_600_000, "24 giờ", "24 h"),
+        (86_400_000, "24 giờ", "24 h"),
+        (-324_000_000, "−90 giờ", "−90 h"),
+    ],
+)
+def test_hours_never_become_days(ms, vi, en):
+    assert (words.hours(ms, "vi"), words.hours(ms, "en")) == (vi, en)
+
+
 def test_moments():
     when = datetime(2026, 9, 2, 14, 5)  # noqa: DTZ001  # shown as it is
     assert words.moment(when, "vi") == "14:05 02/09/2026"

@@ -16,6 +16,15 @@ from words.catalogue import catalogue
 
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_ROWS: Final = 1_048_575
+_WORDS: Final = {
+    "state": "state",
+    "calendar": "calendar",
+    "step": "waterfall",
+    "of": "waterfall",
+    "group": "loss_group",
+    "big_loss": "loss",
+}
+"""Columns whose values are words of the catalogue, and under which name."""
 _WIDTHS: Final = {"time": 17, "text": 16, "integer": 11, "number": 11, "truth": 8}
 
 
@@ -86,7 +95,7 @@ def _cell(column: Column, value: Any, lang: str) -> Any:
         return value.total_seconds()
     if column.is_ms:
         return value / 60_000
-    if column.kind == "text":
-        key = f"{column.key}.{value}"
-        return catalogue()[key][lang] if column.key in ("state", "calendar") and key in catalogue() else value
+    if column.kind == "text" and column.key in _WORDS:
+        key = f"{_WORDS[column.key]}.{value}"
+        return catalogue()[key][lang] if key in catalogue() else value
     return value

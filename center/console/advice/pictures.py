@@ -95,7 +95,7 @@ def _cumulative(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Mark
         repeats = k > 0 and k - 1 < len(again) and bool(again[k - 1])
         note = _say("failure", lang, n=number(k + 1, lang), hours=number(hours, lang))
         marks.append(PlotMark(hours, k + 1, strong=repeats, tip=note))
-    chosen = np.linspace(0, total_h, _TICKS)
+    chosen = np.linspace(0, total_h, _TICKS - 1)  # hours are longer than dates
     ticks = [(float(h), say("duration.h", lang, n=number(float(h), lang))) for h in chosen]
     return plot(
         marks, (), ticks, _y_ticks(len(at_h), lambda y: number(y, lang)), steps=True, alt=_say("cumulative", lang)

@@ -10,6 +10,8 @@ from center.console.draw.markup import el, join, share
 
 _ROOM: Final = 1.08
 """How much higher than the highest value the axis ends."""
+_EDGE: Final = 0.07
+"""Half a date on a telephone, as a share of the axis."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def plot(
         inside.append(el("span", el("em", level.label), cls=f"level{' strong' if level.strong else ''}", style=style))
     widest = el("b", max((text for _, text in y_ticks), key=len, default=""), aria_hidden="true")  # makes the room
     side = [el("span", text, style=f"bottom:{share(at_y(y))}") for y, text in y_ticks]
-    below = [el("span", text, style=f"left:{share(at_x(x))}") for x, text in x_ticks]
+    below = [el("span", text, cls=_edge(at_x(x)), style=f"left:{share(at_x(x))}") for x, text in x_ticks]
     return el(
         "figure",
         join(el("div", widest, *side, cls="ys"), el("div", *inside, cls="area"), el("div", *below, cls="xs")),
@@ -104,6 +106,11 @@ def plot(
         role="img",
         aria_label=alt,
     )
+
+
+def _edge(at: float) -> str:
+    """A label at an end of the axis stands inside of it, the others in the middle of what they name."""
+    return "start" if at < _EDGE else "end" if at > 1 - _EDGE else ""
 
 
 def _steps(points: Sequence[tuple[float, float]]) -> Markup:

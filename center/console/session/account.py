@@ -76,6 +76,7 @@ def _account(
     lang, viewer = frame.language(request, center), request.state.viewer
     failures = guesses.failures_of(accounts.engine, viewer.name)
     title = say("account.title", lang)
+    user = people.user_named(accounts.engine, viewer.name)
     sites = say("accounts.all_sites", lang) if viewer.sites is None else ", ".join(sorted(viewer.sites))
     limits = {"shortest": passwords.SHORTEST, "longest": passwords.LONGEST}
     good = message == "changed"
@@ -90,6 +91,7 @@ def _account(
     content = el(
         "section",
         el("h1", viewer.name),
+        el("p", el("span", say("admin.role", lang), cls="faint"), " ", say(f"accounts.role.{user.role}", lang)),
         el("p", el("span", say("account.sites", lang), cls="faint"), " ", sites or say("accounts.no_sites", lang)),
         _failures(failures, target, lang) if failures else None,
         el("h2", say("account.change", lang)),

@@ -1,4 +1,5 @@
-"""The page of alerts: what waits for somebody, what somebody sees to, what is over, and how the channels fare."""
+"""The page of alerts: what waits for somebody, what somebody sees to, what is over, the rules in force, and how the channels
+fare."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from center.console.draw.markup import Child, el
 from center.console.draw.names import alert_anchor, alerts_page, delivery_page, machine_page, named
 from center.model.viewer import Viewer
 from center.outgoing.alerts.api import AlertAnswer, AlertDesk, OutletAnswer
+from center.outgoing.alerts.rules import rules_in_force
 from center.queries import sites as queries
 from center.runtime.state import CenterState
 from words import duration, moment, say
@@ -54,11 +56,12 @@ def _page(
 ) -> HTMLResponse:
     lang = frame.language(request, center)
     names = {row["id"]: named(row["name"], lang, row["id"]) for row in queries.sites(center, viewer)}
-    machines = {
-        (name, row["id"]): named(row["name"], lang, row["id"])
-        for name in names
-        if site in ("", name)
-        for row in queries.machines(center, viewer, name)
+    shown = {key: name for key, name in names.items() if site in ("", key)}
+    rows = {key: queries.machines(center, viewer, key) for key in shown}
+    machines = {(key, row["id"]): named(row["name"], lang, row["id"]) for key, of in rows.items() for row in of}
+    lines = {
+        key: {row["line"]: named(row.get("line_name") or {}, lang, row["line"]) for row in of if row["line"]}
+        for key, of in rows.items()
     }
     draw = _Rows(names, machines, lang, site, may_take=viewer.may("write"))
     found = desk.open(viewer, site)
@@ -76,6 +79,7 @@ def _page(
         draw.section("open", waiting, say("alert.open.none", lang)),
         draw.section("taken", taken, "") if taken else None,
         draw.section("past", desk.past(viewer, site, _PAST), say("alert.past.none", lang)),
+        rules_in_force(desk.settings, shown, lines, lang, center=viewer.sites is None and not site),
         _outlets(desk.outlets(viewer), lang) if viewer.may("aim") else None,
         status=status,
         refresh_s=_REFRESH_S,
