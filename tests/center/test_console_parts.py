@@ -114,6 +114,14 @@ def test_whatever_the_floor_says_is_escaped_wherever_it_is_drawn(lang):
     assert all("<script>" not in part and "script" in part for part in drawn)
 
 
+def test_a_machine_that_never_spoke_has_no_dot_behind_its_state():
+    site, now_ns = {"reasons": {}, "products": {}}, at("2026-03-02 09:00")
+    silent = live_state.line(live(gateway_online=False, at=None, since=None), site, now_ns, "vi")
+    assert say("console.never_heard", "vi") in silent
+    assert "·" not in silent
+    assert "·" in live_state.line(live(), site, now_ns, "vi")
+
+
 def test_reasons_of_this_machine_come_first_by_use():
     """Then those that nobody has used; what only others use is offered apart. Every reason is offered once."""
     uses = [("m", "b", 5), ("m", "c", 9), ("m", "b", 6), ("n", "d", 50), ("n", "c", 1), ("m", "gone", 3)]
@@ -207,7 +215,7 @@ def test_a_silent_gateway_is_unknown_and_says_since_when_nothing_was_heard():
     assert fleet_cards.group_of(said) == "unknown"
     assert live_state.since(said, now_ns, "en") == "silent for 30 min"
     assert live_state.since(live(), now_ns, "en") == "35 min"
-    assert live_state.since(live(at=None, since=None, gateway_online=False), now_ns, "en") == "never heard of"
+    assert live_state.since(live(at=None, since=None, gateway_online=False), now_ns, "en") == "never connected"
     assert "s-unknown" in live_state.chip(said, {}, "en")
 
 

@@ -64,6 +64,13 @@ def under(live: Row, products: Mapping[str, Row], lang: str) -> Markup:
     return join(el("span", product_name(live["product"], products, lang)), el("span", count, cls="nowrap"), *calls)
 
 
+def line(live: Row, details: Row, now_ns: int, lang: str) -> Markup:
+    """State, since when, and what is under it in one line. details: of the site, with its reasons and products."""
+    below = under(live, details["products"], lang)
+    dot = el("span", "·", cls="faint") if below else None
+    return join(chip(live, details["reasons"], lang), el("span", since(live, now_ns, lang), cls="since"), dot, below)
+
+
 def call_text(call: Row, lang: str) -> str:
     """An open call for help: what for, and how far it has come."""
     kind, step = (

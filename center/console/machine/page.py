@@ -320,13 +320,7 @@ def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
         row = next((row for row in rows if (row["site"], row["machine"]) == (page.site, page.machine)), None)
         if row is None:
             return
-        parts = (
-            live_state.chip(row, details["reasons"], page.lang),
-            el("span", live_state.since(row, page.visit.center.now_ns(), page.lang), cls="since"),
-            el("span", "·", cls="faint"),
-            live_state.under(row, details["products"], page.lang),
-        )
-        page.put("now", join(*parts))
+        page.put("now", live_state.line(row, details, page.visit.center.now_ns(), page.lang))
 
     return refresh
 
