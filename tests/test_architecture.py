@@ -240,11 +240,12 @@ ARROWS = {
     """,
     "center/outgoing": """
         alerts/    -> mail
-        benchmark/ -> reports/
-        directory/
-        statement/ -> monthly/ reports/ apart
-        monthly/ -> reports/ apart
-        reports/ -> apart mail
+        benchmark/ -> reports/ page_request
+        directory/ -> page_request
+        statement/ -> monthly/ reports/ apart page_request
+        monthly/   -> reports/ apart page_request
+        reports/   -> apart mail
+        page_request
         apart
         mail
     """,

@@ -10,15 +10,14 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Owning, Viewing, address_of
 from center.api.outside import outside
-from center.console import frame
 from center.console.document import button, document, form, hidden, notice
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el
 from center.console.draw.names import benchmark_page, months_page, named, statements_page
 from center.database.benchmark import ChangedTable
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.outgoing.benchmark.api import BenchmarkAnswer, BenchmarkDesk, OwnRow, changed_table
+from center.outgoing.page_request import SitePageRequest
 from center.queries import sites as queries
 from words import moment, number, percent, say
 
@@ -43,21 +42,10 @@ def add_benchmark_pages(app: FastAPI, desk: BenchmarkDesk) -> None:
 
 
 @dataclass(frozen=True)
-class _Benchmark:
+class _Benchmark(SitePageRequest[BenchmarkDesk]):
     """One request of a viewer about one site. Raises `UnknownSite` and `StoreUnavailable`, which become pages."""
 
-    request: Request
-    desk: BenchmarkDesk
-    viewer: Viewer
-    site: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.desk.center)
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"benchmark.{key}", self.lang, **values)
+    WORDS = "benchmark."
 
     def change(self, *, given: bool) -> Response:
         """Gives or withdraws the consent."""

@@ -13,16 +13,15 @@ from starlette.datastructures import UploadFile
 
 from center.api.access import Forbidden, Viewing, address_of
 from center.api.outside import outside
-from center.console import frame
 from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw.markup import Child, el
 from center.console.draw.names import named
 from center.database.directory import Firm
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.outgoing.directory.desk import DirectoryDesk, NotYours, changes
 from center.outgoing.directory.files import MOST_FILE
 from center.outgoing.directory.rows import COLUMNS, KINDS, TRADES, RowComplaint, row_of
+from center.outgoing.page_request import PageRequest
 from center.queries import sites as queries
 from words import number, say
 
@@ -48,20 +47,10 @@ def add_directory_pages(app: FastAPI, desk: DirectoryDesk) -> None:
 
 
 @dataclass(frozen=True)
-class _Directory:
+class _Directory(PageRequest[DirectoryDesk]):
     """One request of a viewer. Raises `StoreUnavailable`, which becomes a page."""
 
-    request: Request
-    desk: DirectoryDesk
-    viewer: Viewer
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.desk.center)
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"directory.{key}", self.lang, **values)
+    WORDS = "directory."
 
     def change(self, typed: Mapping[str, str], content: bytes) -> Response:
         """Sets or removes an entry, or takes a file."""

@@ -11,19 +11,18 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Forbidden, Viewing, Writing, address_of
 from center.api.outside import outside
-from center.console import frame
 from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join
 from center.console.draw.names import maintenance_page, months_page, named, papers_page, report_page, targets_page
 from center.database.month_issues import ChangedIssue, IssuedMeanwhile, IssuedMonth, SignedAlready
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.outgoing.apart import NoPdf
 from center.outgoing.monthly.api import IssuedMonthAnswer, issued_answer
 from center.outgoing.monthly.content import LANGUAGES, MONTHS, is_month, month_after
 from center.outgoing.monthly.desk import MonthDesk
 from center.outgoing.monthly.sheet import SIGNATURES, month_sheet
+from center.outgoing.page_request import SitePageRequest
 from center.outgoing.reports.html import page_content
 from center.queries import sites as queries
 from center.queries.question import UnknownSite, zone_of
@@ -49,21 +48,10 @@ def add_month_pages(app: FastAPI, desk: MonthDesk) -> None:
 
 
 @dataclass(frozen=True)
-class _Months:
+class _Months(SitePageRequest[MonthDesk]):
     """One request of a viewer about one site's monthly reports. Raises `UnknownSite` and `StoreUnavailable`, which become pages."""
 
-    request: Request
-    desk: MonthDesk
-    viewer: Viewer
-    site: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.desk.center)
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"months.{key}", self.lang, **values)
+    WORDS = "months."
 
     def issue(self, fields: Mapping[str, str]) -> Response:
         """Issues what the draft shows; only the center's people may."""

@@ -11,12 +11,10 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Aiming, Viewing, address_of
 from center.api.outside import outside
-from center.console import frame
 from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw.markup import Child, el
 from center.console.draw.names import months_page, named, papers_page, targets_page
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.outgoing.monthly.content import OBJECTIVES, TOPICS
 from center.outgoing.monthly.papers import (
     ObjectiveAnswer,
@@ -26,6 +24,7 @@ from center.outgoing.monthly.papers import (
     ReferenceAnswer,
     ReferenceRequest,
 )
+from center.outgoing.page_request import SitePageRequest
 from center.queries import sites as queries
 from words import number, percent, say
 
@@ -47,21 +46,10 @@ def add_paper_pages(app: FastAPI, desk: PaperDesk) -> None:
 
 
 @dataclass(frozen=True)
-class _Papers:
+class _Papers(SitePageRequest[PaperDesk]):
     """One request of a viewer about one site. Raises `UnknownSite` and `StoreUnavailable`, which become pages."""
 
-    request: Request
-    desk: PaperDesk
-    viewer: Viewer
-    site: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.desk.center)
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"papers.{key}", self.lang, **values)
+    WORDS = "papers."
 
     def change(self, fields: Mapping[str, str]) -> Response:
         """Writes what the form says."""

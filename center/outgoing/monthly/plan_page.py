@@ -13,13 +13,12 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Forbidden, Viewing, Writing, address_of
 from center.api.outside import outside
-from center.console import frame
 from center.console.document import button, choice, document, field, form, hidden, notice
 from center.console.draw.markup import Child, el
 from center.console.draw.names import machine_page, maintenance_page, months_page, named
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.outgoing.monthly.plan import DoneRequest, DueAnswer, PlanDesk, TaskAnswer, TaskRequest
+from center.outgoing.page_request import SitePageRequest
 from center.queries import sites as queries
 from center.queries.question import zone_of
 from oee.kpi.maintenance import KINDS, TOLERANCES
@@ -41,21 +40,10 @@ def add_plan_pages(app: FastAPI, desk: PlanDesk) -> None:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Plan(SitePageRequest[PlanDesk]):
     """One request of a viewer about one site's plan. Raises `UnknownSite` and `StoreUnavailable`, which become pages."""
 
-    request: Request
-    desk: PlanDesk
-    viewer: Viewer
-    site: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.desk.center)
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"maintenance.{key}", self.lang, **values)
+    WORDS = "maintenance."
 
     def change(self, fields: Mapping[str, str]) -> Response:
         """Does what the form says; only the center's people add and end tasks."""

@@ -13,15 +13,14 @@ from starlette.datastructures import FormData
 
 from center.api.access import Owning, address_of
 from center.api.outside import outside
-from center.console import frame
 from center.console.document import button, document, field, form, hidden, notice
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el
 from center.console.draw.names import benchmark_page, named, statements_page
 from center.database.statements import Statement
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.outgoing.apart import NoPdf
+from center.outgoing.page_request import SitePageRequest
 from center.outgoing.statement.api import link_of
 from center.outgoing.statement.content import LANGUAGES, LINES, MEASURED, MOST_DAYS, VERIFIED, certificates_of
 from center.outgoing.statement.desk import StatementAsked, StatementDesk
@@ -50,21 +49,10 @@ def add_statement_pages(app: FastAPI, desk: StatementDesk) -> None:
 
 
 @dataclass(frozen=True)
-class _Statements:
+class _Statements(SitePageRequest[StatementDesk]):
     """One request of an owner about one site. Raises `UnknownSite` and `StoreUnavailable`, which become pages."""
 
-    request: Request
-    desk: StatementDesk
-    viewer: Viewer
-    site: str
-
-    @property
-    def lang(self) -> str:
-        """The language of the page."""
-        return frame.language(self.request, self.desk.center)
-
-    def tell(self, key: str, **values: object) -> str:
-        return say(f"statement.{key}", self.lang, **values)
+    WORDS = "statement."
 
     def make(self, fields: FormData) -> Response:
         """Makes what the form says."""
