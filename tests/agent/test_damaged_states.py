@@ -116,7 +116,7 @@ async def test_another_description_of_the_machine_is_a_correction(tmp_path):
     damage(path, DAMAGES["torn"])
     repaired(path, slower)
     gateway = Gateway(path, slower)
-    facts, _, _ = gateway.told()
+    facts, *_ = gateway.told()
     changed_from = min(key[1] for key, row in facts.items() if row != fresh(HALF)[0].get(key))
     assert changed_from > T0, "not the whole past, only from the journal's last checkpoint on"
     await gateway.go(END)
@@ -140,7 +140,7 @@ async def test_without_a_journal_the_machine_starts_over_and_nothing_counts_twic
     gateway = Gateway(path)
     await gateway.go(END)
     assert await gateway.committer.commit(final=True)
-    facts, _, _ = gateway.told()  # which fails where a row's number is used twice
+    facts, *_ = gateway.told()  # which fails where a row's number is used twice
     assert {key: row for key, row in facts.items() if key[1] <= last_ns} == before[0]
     expected = {key: row for key, row in fresh(END)[0].items() if key[1] > last_ns + MINUTE_NS}
     assert {key: row for key, row in facts.items() if key[1] > last_ns + MINUTE_NS} == expected

@@ -74,7 +74,7 @@ def gateway_of(path):
 def fresh(samples, declarations):
     end_ns = T0 + END_S * S
     step = engine.step(MACHINE, engine.start(), samples, declarations, end_ns, end_ns // MINUTE_NS * MINUTE_NS)
-    return plain(with_rows(Sent(), [step.facts], [step.losses], step.stops.rows()))
+    return plain(with_rows(Sent(), [step.facts], [step.losses], step.stops.rows(), [step.cycles]))
 
 
 def said(number, start_s, end_s, field="planned_stop", value="meeting"):

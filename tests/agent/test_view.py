@@ -43,7 +43,7 @@ def rolled(told):
             short = (key[0], *key[2:])
             sums[short] = tuple(a + b for a, b in zip(sums.get(short, (0,) * len(row)), row, strict=True))
         out.append({key: row for key, row in sums.items() if any(row)})
-    return [*out, told[2]]
+    return [*out, told[3]]
 
 
 def added(offered):

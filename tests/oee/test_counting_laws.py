@@ -21,7 +21,7 @@ from oee.model.samples import between
 from replay.read.cells import Cells
 from replay.read.clean import Cleaner, Raw
 from replay.read.conflicts import Conflicts
-from tests.oee.test_correction_laws import Ledger, since
+from tests.oee.test_correction_laws import Ledger, sent_from
 
 S = 1_000_000_000
 TOTAL = Counter("d.total", 32, poll_ns=5 * S, guessed=True)
@@ -115,7 +115,7 @@ class Counted(Ledger):
     def compute_again(self, number):
         """From one of the checkpoints."""
         base, until = self.bases[number % len(self.bases)], self.state.until_ns
-        sent = since(self.sent, base.settled_ns - base.settled_ns % MINUTE_NS, base.settled_ns)
+        sent = sent_from(self.sent, base.settled_ns)
         rows = {tag: between(column, base.settled_ns, until) for tag, column in self.samples.items()}
         self.take(recompute(self.machine, base, [(rows, until)], (), sent))
         return self
