@@ -181,8 +181,9 @@ class Stage:
         """Until the agent has worked out that many files."""
         eventually(lambda: self.computed() >= files, what=f"the agent at file {files}")
 
-    def computed(self):
-        path = (self.folder if self.disk_of else self.outbox.parent) / "progress"
+    def computed(self, outbox=None):
+        """How many files an agent has worked out: that of this outbox."""
+        path = (self.folder if self.disk_of else (outbox or self.outbox).parent) / "progress"
         days = (
             [json.loads(line).get("history_day", 0) for line in path.read_text().splitlines()] if path.exists() else []
         )

@@ -213,7 +213,8 @@ def test_a_spare_with_the_same_bundle_while_the_old_box_runs(tmp_path):
             eventually(lambda: "taken over" in spare.last_words() + stage.agent.last_words(), what="a box to say so")
             stage.agent.kill()
             write_files(folder / "history", 8, FILES)
-            eventually(lambda: stage.delivered(folder / "outbox.db"), what="the spare")
+            outbox = folder / "outbox.db"
+            eventually(lambda: stage.computed(outbox) == FILES - 8 and stage.delivered(outbox), what="the spare")
             [held] = [row["held"] for row in stage.api("gateways")]
             assert held["envelopes"] > 0
             decided = json.loads(nhip("quarantine", "accept", tmp_path / "center.yaml", "test/main", "--json"))
