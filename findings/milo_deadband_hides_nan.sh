@@ -5,7 +5,7 @@
 # with or without a deadband. Many drivers of sensors say "broken wire" with NaN. Milo compares |new - last| with the deadband, which no
 # NaN exceeds: the subscriber keeps 20.5 as a good value, as long as the sensor is broken, and is told again only when it
 # comes back outside the band around the last number. The same subscription without a filter reports NaN once, as it should, and a
-# read shows it all the while. asyncua's server, without any filter, errs the other way: it reports each NaN that is written.
+# read shows it all the while.
 #
 # Needs Java 17, Maven and Python. Seen: "with a deadband: 20.5 50.0", "without: 20.5 nan 50.0", "read: nan".
 set -eu

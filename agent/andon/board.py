@@ -18,13 +18,12 @@ from agent.andon.views.view import AndonMachine, live_view, machine_view, recent
 from agent.compute.delta import Delta
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.journal.past import sent_hour, sent_hours
-from agent.outbox.journal.schema import HOUR_NS
 from agent.outbox.outbox import Outbox
 from agent.store.outbox_thread import OutboxThread
 from agent.view.offered import Beginning, beginnings
 from oee.engine.correction import Sent
 from oee.engine.step import MachineSnapshot
-from oee.model.facts import MS_NS
+from oee.model.facts import HOUR_NS, MS_NS
 from wire.bodies import LiveCall
 
 _REFRESH_S: Final = 30.0

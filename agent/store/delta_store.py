@@ -13,10 +13,11 @@ from typing import Any, Final
 from agent.compute.delta import Delta, carries, merge
 from agent.outbox.envelopes import Sealed
 from agent.outbox.journal.recording import gather, record
-from agent.outbox.journal.schema import HOUR_NS, WINDOW_NS
+from agent.outbox.journal.schema import WINDOW_NS
 from agent.outbox.journal.spans import begin
 from agent.outbox.outbox import Outbox
 from agent.process.health import Health
+from oee.model.facts import HOUR_NS
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
 _LARGE_BYTES: Final = 64 * 1024

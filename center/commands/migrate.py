@@ -16,10 +16,9 @@ from center.runtime.opening import close_center, ledger_location, open_center
 from center.runtime.state import STORED, CenterState
 from config import load_center
 from config.center import StoreModel
-from oee.model.facts import MINUTE_NS, Facts, Losses
+from oee.model.facts import HOUR_NS, MINUTE_NS, Facts, Losses
 
-_HOUR_NS: Final = 60 * MINUTE_NS
-_STEPS_NS: Final = (_HOUR_NS, 7 * 24 * _HOUR_NS)
+_STEPS_NS: Final = (HOUR_NS, 7 * 24 * HOUR_NS)
 _ROWS: Final = (20_000, 100_000)
 """After a step with fewer rows the next one is twice as long, after one with more rows half as long."""
 _QUARANTINE: Final = 1_000_000
@@ -161,7 +160,7 @@ def _compare(source: Store, target: Store, site: str, window: tuple[int, int], o
 
 
 def _histograms(store: KeepsCycles, site: str, window: tuple[int, int]) -> set[tuple[object, ...]]:
-    found = store.cycles(site, window[0] // _HOUR_NS * _HOUR_NS, window[1])
+    found = store.cycles(site, window[0] // HOUR_NS * HOUR_NS, window[1])
     names = ("machine", "business_date", "shift", "product", "bin", "cycles")
     return set(zip(*(getattr(found, name).tolist() for name in names), strict=True))
 

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from center.model.buckets import HOUR_NS, clock_edges, date_start_ns
+from center.model.buckets import clock_edges, date_start_ns
 from center.model.sites import Segments
 from center.model.times import iso, known_day
 from center.model.times import window as whole_minutes
 from oee.model.calendars import cut, local_date, to_ns
-from oee.model.facts import MINUTE_NS, NO_SHIFT
+from oee.model.facts import HOUR_NS, MINUTE_NS, NO_SHIFT
 
 SHIFTS: Final = ("shift", "last_shift")
 DATES: Final = "dates"

@@ -11,10 +11,9 @@ from typing import Final, Literal
 import numpy as np
 
 from oee.model.calendars import to_ns
-from oee.model.facts import MINUTE_NS, Int64
+from oee.model.facts import HOUR_NS, MINUTE_NS, Int64
 
 Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
-HOUR_NS: Final = 60 * MINUTE_NS
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 24 * HOUR_NS
 BY_DATE: Final[tuple[Bucket, ...]] = ("shift", "day", "week", "month")

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from center.model.buckets import HOUR_NS
 from center.model.complaints import misconfigured
 from center.model.times import MAX_NS
+from oee.model.facts import HOUR_NS
 
 FOREVER: Final = "inf"
 DAY_NS: Final = 24 * HOUR_NS

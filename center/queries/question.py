@@ -14,13 +14,13 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from center.contract.store import Query
-from center.model.buckets import HOUR_NS, Bucket
+from center.model.buckets import Bucket
 from center.model.schedule import Expected, expected
 from center.model.times import BadQuestion, iso, window
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
 from oee.kpi.kpi import FORMULAS, KPI_KEYS
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import HOUR_NS, MINUTE_NS
 
 BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
 MAX_CELLS: Final = 100_000

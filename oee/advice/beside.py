@@ -12,12 +12,11 @@ from typing import Final
 import numpy as np
 
 from oee.advice.grid import Bool, Float64
-from oee.model.facts import MINUTE_NS, Facts, Int64
+from oee.model.facts import HOUR_NS, MINUTE_NS, Facts, Int64
 from oee.model.states import CalendarClass, State
 
 _EPOCH: Final = date(1970, 1, 1)
-_HOUR_NS: Final = 3_600_000_000_000
-DAY_NS: Final = 24 * _HOUR_NS
+DAY_NS: Final = 24 * HOUR_NS
 WAITING: Final = (State.STARVED.word, State.BLOCKED.word)
 """States that every station of a line must be able to show, so that they can be compared."""
 
@@ -46,7 +45,7 @@ class LineDays:
 def line_days(line: str, stations: tuple[str, ...], constraint: str, facts: Facts, zone: tzinfo) -> LineDays | None:
     """The local days of a line from facts of its machines, by the hour or finer; None if one of them has none."""
     planned = facts.calendar == CalendarClass.SCHEDULED
-    hours, at = np.unique(facts.minute_ns // _HOUR_NS, return_inverse=True)
+    hours, at = np.unique(facts.minute_ns // HOUR_NS, return_inverse=True)
     local = [datetime.fromtimestamp(hour * 3600, zone).date() for hour in hours.tolist()]
     day = np.array([(item - _EPOCH).days for item in local], np.int64)[at]
     days = np.unique(day[planned])
@@ -131,7 +130,7 @@ def part_of_beside(beside: Beside, start_ns: int, low: int, high: int) -> Beside
     return replace(beside, power_kw=power, line=line, site=())
 
 
-def mean_by_minute(t_ns: Int64, value: Float64, start_ns: int, minutes: int, most_ns: int = 25 * _HOUR_NS) -> Float64:
+def mean_by_minute(t_ns: Int64, value: Float64, start_ns: int, minutes: int, most_ns: int = 25 * HOUR_NS) -> Float64:
     """Means of a value that holds until it changes, float64[minutes]; not a number where less than half of a minute is known.
 
     t_ns: in order; value: not a number from where it is unknown; most_ns: a value holds no longer [ns].

@@ -15,13 +15,13 @@ import numpy as np
 from config import RecordingModel
 from config.site.recordings import EXCEL
 from oee.model.calendars import to_ns
+from oee.model.facts import HOUR_NS
 from oee.model.samples import Int64
 from replay.read.conflicts import Conflicts
 
 UNREADABLE: Final = np.iinfo(np.int64).min
 _FAR_NS: Final = 9.2e18
-_HOUR_NS: Final = 3_600_000_000_000
-_DAY_NS: Final = 24 * _HOUR_NS
+_DAY_NS: Final = 24 * HOUR_NS
 _UNITS: Final = (("s", 10**11, 10**9), ("ms", 10**14, 10**6), ("us", 10**17, 10**3))
 """Unit of an epoch number, the size below which it is that unit (10^11 s is the year 5138), and its length [ns]."""
 EXCEL_SIZES: Final = (30_000, 80_000)
@@ -230,8 +230,8 @@ def from_wall(wall_ns: Int64, zone: ZoneInfo) -> Int64:
     offsets = {_wall_offset_ns(zone, day * _DAY_NS) for day in days}
     if len(offsets) == 1:
         return wall_ns - offsets.pop()
-    hours, index = np.unique(wall_ns // (_HOUR_NS // 4), return_inverse=True)
-    shift = np.array([_wall_offset_ns(zone, hour * (_HOUR_NS // 4)) for hour in hours.tolist()], np.int64)
+    hours, index = np.unique(wall_ns // (HOUR_NS // 4), return_inverse=True)
+    shift = np.array([_wall_offset_ns(zone, hour * (HOUR_NS // 4)) for hour in hours.tolist()], np.int64)
     return wall_ns - shift[index]
 
 

@@ -14,7 +14,7 @@ from agent.outbox import declarations as declared
 from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore
 from agent.outbox.journal import past, retention
-from agent.outbox.journal.schema import HOUR_NS, clear
+from agent.outbox.journal.schema import clear
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_outbox
 from agent.process.health import Health
@@ -27,7 +27,7 @@ from oee.engine.correction import Sent, with_rows
 from oee.model.conditions import parse
 from oee.model.cycle_bins import folded
 from oee.model.declarations import Declaration
-from oee.model.facts import FACT, MINUTE_NS
+from oee.model.facts import FACT, HOUR_NS, MINUTE_NS
 from oee.model.machine import Ideal, Product, Rule
 from oee.model.samples import series
 from oee.model.states import State

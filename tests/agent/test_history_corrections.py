@@ -10,13 +10,13 @@ from test_pipeline import T0, S, machine
 
 from agent.feed.history import HistoryImport
 from agent.feed.history_files import day_path
-from agent.outbox.journal.schema import HOUR_NS, WINDOW_NS
+from agent.outbox.journal.schema import WINDOW_NS
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from oee.engine import step as engine
 from oee.engine.correction import Sent, with_rows
 from oee.model.declarations import Declaration
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import HOUR_NS, MINUTE_NS
 from oee.model.samples import Series, between
 
 DAY_S, HOUR_S = 86_400, 3_600

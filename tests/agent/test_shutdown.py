@@ -21,7 +21,7 @@ from adapters.contract import NotConnected, Reading
 from agent.devices import supervisor
 from agent.devices.supervisor import Supervisor
 from agent.outbox.journal import past
-from agent.outbox.journal.schema import HOUR_NS
+from oee.model.facts import HOUR_NS
 
 ROOT = Path(__file__).parents[2]
 OPCUA = """

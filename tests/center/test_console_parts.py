@@ -23,14 +23,13 @@ from center.console.machine import charts, stops_table, tiles, timeline, trend_c
 from center.console.machine import waterfall as drawn_waterfall
 from center.console.machine.points import TrendPoint
 from center.console.machine.stop_filter import filter_of, filter_words
-from center.model.buckets import HOUR_NS
 from center.queries.stops import StopFilter
 from center.runtime.answer_cache import AnswerCache
 from oee.kpi import kpi
 from oee.kpi.losses import BIG_LOSSES, waterfall
 from oee.model.calendars import Calendar, Shift, to_ns
 from oee.model.declarations import Field
-from oee.model.facts import FACT_COLUMNS, Stop
+from oee.model.facts import FACT_COLUMNS, HOUR_NS, Stop
 from oee.model.states import CalendarClass, State
 from words import duration, say
 

@@ -12,11 +12,11 @@ from influx_plant import Influxd, influx_settings, is_2x
 from center.contract.store import Query, StoreUnavailable
 from center.database.sql import open_database
 from center.ledger.sql import SqlLedger
-from center.model.buckets import HOUR_NS
 from center.runtime.rollup_job import RollupJob
 from center.runtime.state import center_state
 from center.stores.influxdb.server import QueryRefused
 from center.stores.influxdb.store import open_store
+from oee.model.facts import HOUR_NS
 
 T = ns("2026-03-02T00:00:00")
 NOW = T + 60 * HOUR_NS

@@ -16,11 +16,10 @@ from servers import PATIENCE_S
 
 from center.commands.migrate import migrate
 from center.contract.store import Query
-from center.model.buckets import HOUR_NS
 from center.stores.duckdb import store as duckdb
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import HOUR_NS, MINUTE_NS
 from oee.model.states import State
 
 T = ns("2026-03-02T00:00:00")

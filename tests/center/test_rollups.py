@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 
 from center.commands.migrate import migrate
 from center.contract.store import Query, RolledUp, StoreRefused, StoreUnavailable
-from center.model.buckets import HOUR_NS
 from center.stores.duckdb import store as duckdb
 from center.stores.duckdb.rollups.plan import slices
 from center.stores.fact_tables.schema import SCHEMA_VERSION
 from center.stores.rollup_cover import MAX_STALE_SPANS, cover
 from config import Misconfigured
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import HOUR_NS, MINUTE_NS
 from oee.model.states import State
 
 ROOT = Path(__file__).parents[2]

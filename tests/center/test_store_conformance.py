@@ -33,8 +33,8 @@ from center.contract.store import (
     StopQuery,
     ValueQuery,
 )
-from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
-from oee.model.facts import CYCLE_BINS, FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
+from center.model.buckets import clock_edges, date_start_ns, first_date
+from oee.model.facts import CYCLE_BINS, FACT_COLUMNS, HOUR_NS, MINUTE_NS, Stop, add_up, row_keys
 from oee.model.states import State
 from wire.values import read_values_body, values_bodies
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from center.console import windows
 from center.console.machine.points import Axis, trend_points
-from center.model.buckets import HOUR_NS, clock_edges
+from center.model.buckets import clock_edges
 from center.model.times import iso
 from oee.model.calendars import Calendar, Shift, to_ns
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import HOUR_NS, MINUTE_NS
 
 ZONES = st.sampled_from([ZoneInfo(key) for key in ("Asia/Ho_Chi_Minh", "Europe/Berlin", "UTC", "Australia/Lord_Howe")])
 DAYS = st.dates(date(2025, 1, 6), date(2026, 11, 30))

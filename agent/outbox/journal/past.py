@@ -8,11 +8,11 @@ from typing import Final
 
 from agent.compute.delta import Delta
 from agent.outbox.journal.codec import unpack_rows, unpack_sent
-from agent.outbox.journal.schema import HOUR_NS, UNREADABLE, scalar
+from agent.outbox.journal.schema import UNREADABLE, scalar
 from oee.engine import step as engine
 from oee.engine.correction import Sent, SentTable, since
 from oee.engine.state import EngineState
-from oee.model.facts import Facts, Int64, Losses, RowKey
+from oee.model.facts import HOUR_NS, Facts, Int64, Losses, RowKey
 from oee.model.samples import Samples, Series, between, concat
 
 BLOCK_NS: Final = 6 * HOUR_NS

@@ -3,7 +3,8 @@
 import sqlite3
 from typing import Final
 
-from agent.outbox.journal.schema import HOUR_NS, scalar
+from agent.outbox.journal.schema import scalar
+from oee.model.facts import HOUR_NS
 
 _ROWS_A_STEP: Final = 200
 

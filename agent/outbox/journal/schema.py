@@ -26,7 +26,8 @@ import sqlite3
 import zlib
 from typing import Final
 
-HOUR_NS: Final = 3_600_000_000_000
+from oee.model.facts import HOUR_NS
+
 WINDOW_NS: Final = 7 * 24 * HOUR_NS
 UNREADABLE: Final = (ValueError, TypeError, LookupError, zlib.error)
 """Exceptions from reading a damaged row."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from agent.compute.delta import Delta, join
 from agent.outbox.journal.codec import pack_rows, pack_sent, unpack_rows, unpack_sent
-from agent.outbox.journal.schema import HOUR_NS, clear_machine, scalar
+from agent.outbox.journal.schema import clear_machine, scalar
 from oee.engine import step as engine
 from oee.engine.correction import Recomputation, Sent, SentTable, checkpoint, sent_since_settled, with_rows
 from oee.engine.state import EngineState
-from oee.model.facts import MINUTE_NS, CycleTimes, Facts, Losses, Stop, Table, select
+from oee.model.facts import HOUR_NS, MINUTE_NS, CycleTimes, Facts, Losses, Stop, Table, select
 from oee.model.samples import between
 
 SentRows = tuple[Facts, Losses, list[Stop], CycleTimes]

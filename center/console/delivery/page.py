@@ -11,12 +11,12 @@ from center.console import frame
 from center.console.delivery import cards as delivery_cards
 from center.console.draw.markup import el, join
 from center.console.draw.names import named
-from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries import gateways
 from center.queries import sites as queries
 from center.queries.question import Question, zone_of
+from oee.model.facts import HOUR_NS
 from words import say
 
 _EVERY_S: Final = 5.0

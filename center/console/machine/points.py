@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from center.console import windows
 from center.console.draw import time_labels
-from center.model.buckets import HOUR_NS, clock_edges
+from center.model.buckets import clock_edges
 from center.model.sites import Segments
 from center.model.times import iso
 from oee.model.calendars import to_ns
+from oee.model.facts import HOUR_NS
 
 Row = Mapping[str, Any]
 Span = tuple[int, int]

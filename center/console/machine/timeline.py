@@ -20,10 +20,10 @@ from center.console.draw import time_labels
 from center.console.draw.markup import el
 from center.console.draw.names import reason_name
 from center.console.machine.stop_filter import pick, within
-from center.model.buckets import HOUR_NS, clock_edges
+from center.model.buckets import clock_edges
 from center.model.sites import Segments
 from oee.model.calendars import cut, to_ns
-from oee.model.facts import MS_NS, Stop
+from oee.model.facts import HOUR_NS, MS_NS, Stop
 from oee.model.states import CalendarClass, State
 from words import duration, say
 

@@ -9,9 +9,9 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import Query
-from center.model.buckets import BY_DATE, HOUR_NS, date_start_ns, offsets
+from center.model.buckets import BY_DATE, date_start_ns, offsets
 from center.stores.fact_tables.schema import bounded_sum
-from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
+from oee.model.facts import FACT_COLUMNS, HOUR_NS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
 
 
 class TableSlice(NamedTuple):

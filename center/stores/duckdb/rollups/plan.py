@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import Query
-from center.model.buckets import HOUR_NS, offsets
+from center.model.buckets import offsets
 from center.stores.duckdb.rollups.tables import DAY_NS, minutes_from
 from center.stores.fact_tables.sums import TableSlice
 from center.stores.rollup_cover import CoveredSpan, cover
+from oee.model.facts import HOUR_NS
 
 _STALE: Final = {
     level: f"SELECT start_ns FROM {table} WHERE site = $site AND start_ns >= $low AND start_ns < $high"  # noqa: S608  # constants

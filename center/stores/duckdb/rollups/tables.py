@@ -23,9 +23,9 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import RowBatch
-from center.model.buckets import HOUR_NS
 from center.stores.fact_tables.columns import object_column
 from center.stores.fact_tables.schema import SUMMED, bounded_sum
+from oee.model.facts import HOUR_NS
 
 DAY_NS: Final = 24 * HOUR_NS
 SETTLES_NS: Final = HOUR_NS

@@ -7,10 +7,10 @@ from typing import Final
 from duckdb import DataError, DuckDBPyConnection
 
 from center.contract.store import RowBatch, StoreRefused
-from center.model.buckets import HOUR_NS
 from center.model.retention import deleted_before_ns
 from center.stores.duckdb.file import DuckFile
 from center.stores.duckdb.rollups import tables
+from oee.model.facts import HOUR_NS
 
 _STEP_S: Final = 0.2
 _MAX_BINS: Final = 1024

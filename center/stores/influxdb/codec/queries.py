@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from center.contract.store import Query
-from center.model.buckets import BY_DATE, HOUR_NS, offsets
+from center.model.buckets import BY_DATE, offsets
 from center.stores.influxdb.codec.escape import literal, name
 from center.stores.influxdb.codec.lines import COMPLETE_NS, DAY_NS, STOP_FIELDS
 from center.stores.rollup_cover import cover
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import HOUR_NS, MINUTE_NS
 
 FACT_GROUPS: Final = frozenset({"machine", "shift", "product", "calendar"})
 LOSS_GROUPS: Final = FACT_GROUPS | {"state", "reason"}

@@ -15,12 +15,11 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import Query, RowBatch, StoreUnavailable
-from center.model.buckets import HOUR_NS
 from center.stores.fact_tables.columns import Columns, table_columns
 from center.stores.fact_tables.schema import CREATE_TABLES, SCHEMA_VERSION
 from center.stores.fact_tables.sums import read_facts, read_losses
 from center.stores.influxdb.hours.index import Hour
-from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
+from oee.model.facts import FACT_COLUMNS, HOUR_NS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
 
 _LOG: Final = logging.getLogger(__name__)
 _CREATE: Final = f"""

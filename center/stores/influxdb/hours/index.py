@@ -21,10 +21,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from center.contract.store import Query, RowBatch
-from center.model.buckets import HOUR_NS
 from center.stores.influxdb.codec.answers import Answer, series
 from center.stores.influxdb.codec.escape import tags
 from center.stores.influxdb.codec.lines import COMPLETE_NS
+from oee.model.facts import HOUR_NS
 
 FACT_TAGS: Final = ("calendar", "day", "machine", "product", "shift")
 LOSS_TAGS: Final = ("calendar", "day", "machine", "product", "reason", "shift", "state")

@@ -11,12 +11,12 @@ import secrets
 from collections.abc import Iterable
 from typing import Final
 
-from center.model.buckets import HOUR_NS
 from center.model.retention import DAY_NS
 from center.stores.influxdb.codec import answers, queries
 from center.stores.influxdb.database import InfluxDatabase
 from center.stores.influxdb.hours import index
 from center.stores.influxdb.setup import METADATA
+from oee.model.facts import HOUR_NS
 
 _LOG: Final = logging.getLogger(__name__)
 _TABLES: Final = ("facts", "losses")

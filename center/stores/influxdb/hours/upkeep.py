@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from center.contract.store import Query, RowBatch
-from center.model.buckets import HOUR_NS
 from center.model.retention import DAY_NS, deleted_before_ns
 from center.stores.influxdb.codec import queries
 from center.stores.influxdb.codec.lines import hour_lines
@@ -17,7 +16,7 @@ from center.stores.influxdb.hours import index
 from center.stores.influxdb.hours.aside import HoursAside
 from center.stores.influxdb.hours.cache import HoursCache
 from center.stores.influxdb.hours.numbers import HourNumbers
-from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS
+from oee.model.facts import FACT_COLUMNS, HOUR_NS, LOSS_COLUMNS
 
 _SETTLES_NS: Final = 2 * HOUR_NS
 """An hour is added up one hour after its end: until then rows arrive every minute."""
